@@ -1,0 +1,32 @@
+# MedSynth: `make serve` and `make test` prepare .venv by themselves and redo it only when requirements change.
+
+PYTHON  ?= python3
+HOST    ?= 127.0.0.1
+PORT    ?= 8000
+STUDIES ?= sample-data/studies
+CONF    ?=
+
+BIN   := .venv/bin
+READY := .venv/.ready
+
+.PHONY: serve test lint clean
+
+serve: $(READY)
+	$(BIN)/medsynth serve --host "$(HOST)" --port "$(PORT)" --studies "$(STUDIES)" --conf "$(CONF)"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy medsynth_app
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 12) else "MedSynth needs Python 3.10 to 3.12, this is %d.%d; set PYTHON=" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	touch $(READY)
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,526 @@
+"""A MONAI Label datastore whose image id is a case of several files.
+
+Differences from ``LocalDatastore``: cases are folders (see ``medsynth_app.imaging.studies``), ids keep their
+dots, every file and the index appear whole or not at all, a broken index is rebuilt from the folder, and what
+a client submits as a label is checked against the image first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from monailabel.interfaces.datastore import DefaultLabelTag
+
+from medsynth_app.errors import InvalidValueError, NotFoundError, StaleError, UnsupportedKindError
+from medsynth_app.imaging.cases import CaseFiles, image_stem
+from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
+from medsynth_app.imaging.studies import (
+    PICTURE_ENDINGS,
+    Study,
+    check_case_name,
+    display_file,
+    open_study,
+    scan_studies,
+)
+from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
+
+logger = logging.getLogger(__name__)
+
+LABEL_ENDING = ".nii.gz"
+OWN_FOLDER = ".medsynth"
+CASE_FOLDER_ORIGIN = "case folder"
+KEY_ORIGIN = "origin"
+TAG_RULE = "must be 1 to 64 letters, digits, '_' and '-'"
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def check_tag(tag: object) -> str:
+    """The label tag itself, if it can be one.
+
+    Raises:
+        InvalidValueError: anything else.
+    """
+    text = str(getattr(tag, "value", tag))
+    if 1 <= len(text) <= 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
+        return text
+    raise InvalidValueError(f"tag: {text[:40]!r} {TAG_RULE}")
+
+
+class CaseDatastore(LocalDatastore):
+    """Cases of a studies folder and their labels.
+
+    Args:
+        root: the studies folder; made if it is not there.
+        read_only: nothing is written (training and batch processes beside the server).
+    """
+
+    def __init__(self, root: Path, read_only: bool = False) -> None:
+        self.root = root
+        self.read_only = read_only
+        self._studies: dict[str, Study] = {}
+        self._signature: tuple[int, ...] = ()
+        self._last_look = 0.0
+        self._mutex = threading.RLock()
+        super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
+
+    # ---- looking -------------------------------------------------------------------------------------
+
+    def case(self, image_id: str) -> CaseFiles:
+        """The files of a case as they are now.
+
+        Raises:
+            InvalidValueError: not a case name, or its files are gone.
+            NotFoundError: no such case.
+        """
+        return open_study(self.study(image_id), self._studies)
+
+    def study(self, image_id: str) -> Study:
+        """The place of a case; raises as ``case``."""
+        check_case_name(image_id)
+        if image_id not in self._studies:
+            self.refresh()
+        if image_id not in self._studies:
+            raise NotFoundError(f"image: there is no case {image_id!r} in the datastore")
+        return self._studies[image_id]
+
+    def display_file(self, image_id: str, modality: str | None = None) -> Path:
+        """The file of one sequence of a case, a scalar 3-D volume; raises as ``case``."""
+        study = self.study(image_id)
+        return display_file(study, self.case(image_id), modality, self.root / OWN_FOLDER / "display")
+
+    def get_image_uri(self, image_id: str) -> str:
+        """Path of the display sequence, ``""`` for an unknown id (as MONAI Label expects)."""
+        try:
+            return str(self.display_file(image_id))
+        except NotFoundError:
+            return ""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """What is stored about a case; no path of the server."""
+        self.study(image_id)
+        model = self._datastore.objects.get(image_id)
+        return {**json.loads(json.dumps(model.image.info, default=str)), "path": ""} if model else {}
+
+    def get_label_uri(self, label_id: str, label_tag: str) -> str:
+        """Path of a label with canonical values on the image's grid, ``""`` where there is none."""
+        tag = check_tag(label_tag)
+        label = self._datastore.label(check_case_name(label_id, "label"), tag)
+        if label is None:
+            return ""
+        if label.info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
+            return str(self._folder_label(label_id))
+        return str(self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}")
+
+    def _folder_label(self, image_id: str) -> Path:
+        """The case folder's own label, its values brought to MedSynth's once and kept."""
+        case = self.case(image_id)
+        if case.label is None:
+            raise NotFoundError(f"label: case {image_id!r} has no label file any more")
+        target = self.root / OWN_FOLDER / "labels" / f"{image_id}{LABEL_ENDING}"
+        if not target.exists() or target.stat().st_mtime < case.label.stat().st_mtime:
+            image = read_volume(self.display_file(image_id), image_id)
+            write_label(
+                read_submitted_label(case.label, image, name=f"{image_id} label"), image.affine, target
+            )
+        return target
+
+    def label_file(self, image_id: str, tag: str) -> Path:
+        """Path of a label.
+
+        Raises:
+            NotFoundError: there is none of that tag.
+        """
+        self.study(image_id)
+        path = self.get_label_uri(image_id, tag)
+        if not path or not os.path.isfile(path):
+            raise NotFoundError(f"label: case {image_id!r} has no label with tag {check_tag(tag)!r}")
+        return Path(path)
+
+    def labelled_case(self, image_id: str) -> CaseFiles:
+        """A case whose ``label`` is its final label.
+
+        Raises:
+            NotFoundError: it has none.
+        """
+        case = self.case(image_id)
+        label = self.label_file(image_id, DefaultLabelTag.FINAL.value)
+        return CaseFiles(case.name, case.sequences, case.combined, label)
+
+    def is_synthetic(self, image_id: str) -> bool:
+        """Whether the case was generated; such cases never enter validation or annotation queues."""
+        model = self._datastore.objects.get(image_id)
+        return bool(model and model.image.info.get("synthetic"))
+
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        """Image and label files of the cases with a final label."""
+        final = DefaultLabelTag.FINAL.value
+        pairs = []
+        for image_id in self.get_labeled_images():
+            pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, final)}
+            pairs.append(pair if full_path else {k: os.path.relpath(v, self.root) for k, v in pair.items()})
+        return pairs
+
+    def list_images(self) -> list[str]:
+        """Names of all cases, sorted."""
+        self.refresh_if_changed()
+        return list(self._datastore.objects)
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
+        """Cases to annotate: without a final label, and not synthetic."""
+        self.refresh_if_changed()
+        return [
+            name for name in super().get_unlabeled_images(label_tag, labels) if not self.is_synthetic(name)
+        ]
+
+    # ---- changing ------------------------------------------------------------------------------------
+
+    def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
+        """Store one uploaded volume as a case of its own (Slicer uploads what the user has opened).
+
+        Raises:
+            InvalidValueError, UnsupportedKindError: bad name or file.
+            StaleError: a case of that name exists with other content.
+        """
+        source = Path(image_filename)
+        ending = _image_ending(source.name)
+        name = check_case_name(image_id or image_stem(source.name))
+        if ending in IMAGE_ENDINGS:
+            read_volume(source, name)
+        target = self.root / f"{name}{ending}"
+        with self._changing():
+            if name in self._studies:
+                if target.exists() and target.read_bytes() == source.read_bytes():
+                    return name
+                raise StaleError(
+                    f"image: a case {name!r} exists already with other content; choose another name"
+                )
+            _copy_whole(source, target)
+            self._studies[name] = Study(name, target, False)
+            info = {**_finite(image_info), **self._basic_info(self._studies[name])}
+            self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
+        return name
+
+    def add_case(
+        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any]
+    ) -> str:
+        """Store a generated case of several files, with its label where there is one.
+
+        Args:
+            image_id: new case name.
+            sequences: modality -> NIfTI file; copied.
+            label: canonical label map on the same grid, or None.
+            info: kept with the case (generator, seed, conditions ...).
+
+        Raises:
+            StaleError: the name is taken.
+        """
+        name = check_case_name(image_id)
+        folder = self.root / name
+        with self._changing():
+            if name in self._studies or folder.exists():
+                raise StaleError(f"image: a case {name!r} exists already; choose another name")
+            temporary = self.root / f".{name}.{os.getpid()}"
+            temporary.mkdir()
+            for modality, path in sequences.items():
+                shutil.copyfile(path, temporary / f"{name}_{modality}{LABEL_ENDING}")
+            if label is not None:
+                shutil.copyfile(label, temporary / f"{name}_seg{LABEL_ENDING}")
+            os.replace(temporary, folder)
+            self._studies[name] = Study(name, folder, True)
+            merged = {**_finite(info), **self._basic_info(self._studies[name])}
+            self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
+            self._sync_labels()
+        return name
+
+    def remove_image(self, image_id: str) -> None:
+        """Delete a case and its labels; raises as ``case``."""
+        study = self.study(image_id)
+        with self._changing():
+            model = self._datastore.objects.pop(image_id, None)
+            for tag in model.labels if model else ():
+                (self.root / "labels" / tag / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
+            if study.is_folder:
+                shutil.rmtree(study.path, ignore_errors=True)
+            else:
+                study.path.unlink(missing_ok=True)
+            self._studies.pop(image_id, None)
+
+    def save_label(
+        self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]
+    ) -> str:
+        """Store a label after checking it; an unfit one changes nothing.
+
+        Args:
+            image_id: case.
+            label_filename: NIfTI or NRRD from a viewer or from inference.
+            label_tag: ``final``, ``original`` ...
+            label_info: may hold ``label_info``: ``[{"name": ..., "idx": ...}]`` in the viewer's order.
+
+        Raises:
+            InvalidValueError: wrong grid, unknown values or names (422).
+        """
+        tag = check_tag(label_tag)
+        image = read_volume(self.display_file(image_id), image_id)
+        labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
+        name = f"{image_id}{LABEL_ENDING}"
+        with self._changing():
+            write_label(labels, image.affine, self.root / "labels" / tag / name)
+            info = {**_finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
+            self._model(image_id).labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
+        return image_id
+
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Delete a label that was submitted; one that came with the case folder is the owner's file and stays.
+
+        Raises:
+            NotFoundError, InvalidValueError: none there, or not ours to delete.
+        """
+        tag = check_tag(label_tag)
+        self.label_file(label_id, tag)
+        with self._changing():
+            labels = self._model(label_id).labels
+            if labels[tag].info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
+                raise InvalidValueError(f"label: {label_id!r} came with the case folder and is not deleted")
+            (self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}").unlink(missing_ok=True)
+            labels.pop(tag)
+            self._sync_labels()
+
+    def update_image_info(self, image_id: str, info: Mapping[str, Any]) -> None:
+        """Merge ``info`` into what is stored about a case."""
+        self.study(image_id)
+        with self._changing():
+            self._model(image_id).image.info.update(_finite(info))
+
+    def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
+        """Merge ``info`` into what is stored about a label."""
+        tag = check_tag(label_tag)
+        self.label_file(label_id, tag)
+        with self._changing():
+            self._model(label_id).labels[tag].info.update(_finite(info))
+
+    # ---- index ---------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look at the folder again."""
+        self._reconcile_datastore()
+
+    def refresh_if_changed(self) -> None:
+        """Look again if a case or label came or went since the last look; cheap enough for every request."""
+        now = time.monotonic()
+        if now - self._last_look < SECONDS_BETWEEN_LOOKS:
+            return
+        self._last_look = now
+        if self._folder_signature() != self._signature:
+            self.refresh()
+
+    def status(self) -> dict[str, Any]:
+        """Counts for the viewers; looks at the folder first."""
+        self.refresh_if_changed()
+        with self._mutex:
+            return super().status()
+
+    def json(self) -> dict[str, Any]:
+        """The whole index."""
+        self.refresh_if_changed()
+        with self._mutex:
+            return json.loads(json.dumps(_finite(super().json()), default=str))
+
+    def _folder_signature(self) -> tuple[int, ...]:
+        """Changes when something comes or goes in the root, a label folder or a folder still without images."""
+        folders = [self.root, *(p for p in (self.root / "labels").glob("*") if p.is_dir())]
+        known = {study.path for study in self._studies.values()}
+        with os.scandir(self.root) as entries:
+            waiting = [
+                Path(e.path)
+                for e in entries
+                if not e.name.startswith(".") and Path(e.path) not in known and e.is_dir()
+            ]
+        return tuple(folder.stat().st_mtime_ns for folder in [*folders, *sorted(waiting)])
+
+    def _reconcile_datastore(self) -> None:
+        with self._mutex:
+            self._signature = self._folder_signature()
+            self._studies = scan_studies(self.root)
+            changed = self._sync_images()
+            changed |= self._sync_labels()
+            if changed and not self.read_only:
+                with FileLock(self._lock_file):
+                    self._write_index()
+
+    def _sync_images(self) -> bool:
+        objects = self._datastore.objects
+        gone = [name for name in objects if name not in self._studies]
+        new = [name for name in self._studies if name not in objects]
+        for name in gone:
+            del objects[name]
+        for name in new:
+            study = self._studies[name]
+            ending = "" if study.is_folder else _image_ending(study.path.name)
+            objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=self._basic_info(study)))
+        if new:
+            self._datastore.objects = dict(sorted(objects.items()))
+        return bool(gone or new)
+
+    def _sync_labels(self) -> bool:
+        """Make the index name exactly the label files that are there."""
+        found: dict[str, dict[str, float]] = {}
+        for folder in (self.root / "labels").iterdir():
+            if folder.is_dir():
+                with os.scandir(folder) as entries:
+                    found[folder.name] = {
+                        e.name[: -len(LABEL_ENDING)]: e.stat().st_mtime
+                        for e in entries
+                        if e.name.endswith(LABEL_ENDING) and not e.name.startswith(".")
+                    }
+        changed = False
+        final = DefaultLabelTag.FINAL.value
+        for name, model in self._datastore.objects.items():
+            wanted = {tag: names[name] for tag, names in found.items() if name in names}
+            for tag in [t for t in model.labels if t not in wanted]:
+                if not (tag == final and self._has_folder_label(name)):
+                    del model.labels[tag]
+                    changed = True
+            for tag, time_stamp in wanted.items():
+                if tag not in model.labels or model.labels[tag].info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
+                    info = {"ts": int(time_stamp), "name": f"{name}{LABEL_ENDING}"}
+                    model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
+                    changed = True
+            if final not in model.labels and self._has_folder_label(name):
+                info = {"name": f"{name}{LABEL_ENDING}", KEY_ORIGIN: CASE_FOLDER_ORIGIN}
+                model.labels[final] = DataModel(ext=LABEL_ENDING, info=info)
+                changed = True
+        return changed
+
+    def _has_folder_label(self, name: str) -> bool:
+        study = self._studies.get(name)
+        if study is None or not study.is_folder:
+            return False
+        # The usual two names first: no listing of thousands of folders for it.
+        if any((study.path / f"{study.path.name}{s}.nii.gz").exists() for s in ("_seg", "-seg")):
+            return True
+        return open_study(study).label is not None if study.path.exists() else False
+
+    def _basic_info(self, study: Study) -> dict[str, Any]:
+        name = study.path.name if not study.is_folder else f"{study.name}{LABEL_ENDING}"
+        return {"ts": int(study.path.stat().st_mtime), "name": name, "notice": RESEARCH_NOTICE}
+
+    def _model(self, image_id: str) -> ImageLabelModel:
+        model = self._datastore.objects.get(image_id)
+        if model is None:
+            raise NotFoundError(f"image: there is no case {image_id!r} in the datastore")
+        return model
+
+    def _changing(self) -> _Change:
+        return _Change(self)
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """Read the index; a broken one is put aside and made anew from the folder."""
+        path = Path(self._datastore_config_path)
+        if not path.exists():
+            return
+        try:
+            model = LocalDatastoreModel.model_validate_json(path.read_bytes())
+        except ValueError:
+            logger.error("%s is broken; it is put aside and rebuilt from the folder", path.name)
+            if not self.read_only:
+                os.replace(path, path.with_suffix(f".broken-{int(time.time())}"))
+            return
+        model.base_path = self._datastore_path
+        self._datastore = model
+        self._config_ts = path.stat().st_mtime_ns
+
+    def _write_index(self) -> None:
+        path = Path(self._datastore_config_path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        content = json.dumps(self._datastore.model_dump(exclude={"base_path"}), default=str)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        self._config_ts = path.stat().st_mtime_ns
+
+    def _update_datastore_file(self, lock: bool = True) -> None:
+        with self._changing():
+            pass
+
+
+class _Change:
+    """Holds the locks while the index changes and writes it afterwards, unless something was refused."""
+
+    def __init__(self, datastore: CaseDatastore) -> None:
+        self.datastore = datastore
+        self.lock = FileLock(datastore._lock_file)
+
+    def __enter__(self) -> None:
+        store = self.datastore
+        if store.read_only:
+            raise InvalidValueError("datastore: this process may only read it")
+        store._mutex.acquire()
+        self.lock.acquire()
+        path = Path(store._datastore_config_path)
+        if path.exists() and path.stat().st_mtime_ns != store._config_ts:
+            # Another process changed the index: take its state first, lose nothing.
+            store._init_from_datastore_file()
+            store._sync_images()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.datastore._write_index()
+        finally:
+            self.lock.release()
+            self.datastore._mutex.release()
+
+
+def _image_ending(name: str) -> str:
+    lower = name.lower()
+    for ending in (".nii.gz", *IMAGE_ENDINGS, *PICTURE_ENDINGS):
+        if lower.endswith(ending):
+            return ending
+    allowed = ", ".join((*IMAGE_ENDINGS, *PICTURE_ENDINGS))
+    raise UnsupportedKindError(f"file: {name[:60]!r} is of an unknown kind, allowed are {allowed}")
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
+
+
+def _segment_names(label_info: Mapping[str, Any]) -> list[str] | None:
+    """Names of the viewer's segments in their order; ``idx`` is not used, Slicer counts it differently."""
+    rows = label_info.get("label_info") if label_info else None
+    if not rows:
+        return None
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "name" in row for row in rows):
+        raise InvalidValueError('label_info: must be a list of {"name": ..., "idx": ...}')
+    names = [str(row["name"]) for row in rows]
+    return [
+        name
+        for name in names
+        if name.strip().lower() not in ("background", "foreground_scribbles", "background_scribbles")
+    ]
+
+
+def _finite(value: Any) -> Any:
+    """The same JSON-able structure with NaN and infinity as None: browsers and FastAPI cannot read them."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return None if isinstance(value, float) else value

@@ -1,0 +1,97 @@
+"""One inference request: which model, on which case, and where the result goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+
+from lib.datastore import CaseDatastore, check_tag
+from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies import Study, open_study
+
+VIEWER_KEYS = (
+    "client_id", "result_dtype", "restore_label_idx", "label_info", "user", "session", "session_id", "logging",
+    "description", "gpus", "multi_gpu", "max_workers", "max_batch_size", "images", "timeout",
+)  # fmt: skip
+"""Keys that viewers and MONAI Label add by themselves; no option, no warning."""
+SERVER_KEYS = (
+    "model", "image", "label", "save_label", "label_tag", "device", "bundle_path", "model_filename",
+    "tracking_uri", "result_write_to_file", "case", "params", "upload",
+)  # fmt: skip
+"""Keys that only the server sets; what a client sends under them is dropped."""
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """The form field ``params`` as a mapping.
+
+    Raises:
+        InvalidValueError: not JSON, or no JSON object (400).
+    """
+    try:
+        params = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise _malformed("params: is not JSON") from error
+    if not isinstance(params, dict):
+        raise _malformed(
+            f'params: must be a JSON object like {{"option": value}}, got {type(params).__name__}'
+        )
+    return params
+
+
+def _malformed(message: str) -> InvalidValueError:
+    error = InvalidValueError(message, code="malformed")
+    error.status = 400
+    return error
+
+
+def run_inference(
+    tasks: Mapping[str, InferTask], datastore: Datastore, request: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Find the model and the case, run it, store the label where the server asked for it.
+
+    Args:
+        tasks: models by name.
+        datastore: where the case is.
+        request: ``model``; ``image`` (case id) or ``upload`` (file a client sent); ``params`` of the client, or
+            options beside the other keys (as MONAI Label's batch inference sends them); ``save_label`` and
+            ``label_tag`` from the server only.
+
+    Returns:
+        MONAI Label's result: file, label, tag, params.
+
+    Raises:
+        NotFoundError: unknown model or case.
+        InvalidValueError: as the model's task raises.
+    """
+    name = str(request.get("model", ""))
+    if name not in tasks:
+        raise NotFoundError(
+            f"model: there is no {name[:60]!r}, known are {', '.join(tasks)}", code="unknown_model"
+        )
+    params = {k: v for k, v in (request.get("params") or request).items() if k not in SERVER_KEYS}
+    case = find_case(datastore, request)
+    path, facts = tasks[name]({"case": case, "params": params, "ignored": VIEWER_KEYS})
+    tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
+    label = path
+    if request.get("save_label"):
+        label = datastore.save_label(str(request["image"]), path, tag, {"model": name, "params": facts})
+    return {"label": label, "tag": tag, "file": path, "params": facts}
+
+
+def find_case(datastore: Datastore, request: Mapping[str, Any]) -> CaseFiles:
+    """The case of a request, from an upload or from the datastore."""
+    if request.get("upload"):
+        path = Path(request["upload"])
+        # Read once for its own sake: a file that is no image at all must not be called a missing sequence.
+        read_volume(path, "file")
+        return open_study(Study("upload", path, False))
+    if not isinstance(datastore, CaseDatastore):
+        raise NotFoundError("image: this datastore holds no cases")
+    return datastore.case(str(request.get("image", "")))

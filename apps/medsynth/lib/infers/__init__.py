@@ -1,0 +1,1 @@
+"""MONAI Label inference tasks, one file each."""

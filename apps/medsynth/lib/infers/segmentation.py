@@ -1,0 +1,96 @@
+"""``brain_tumor_segmentation`` as a MONAI Label inference task."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+
+from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.label_writing import RESULT_ENDINGS, write_result
+from medsynth_app.options import Option, parse_options, shown_options
+from medsynth_app.segmentation.current_network import CurrentNetwork
+from medsynth_app.segmentation.inference import segment
+from medsynth_app.segmentation.options import INFERENCE_OPTIONS, inference_configuration
+from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
+
+# What Slicer and OHIF add to every request; the values are theirs, not options to show.
+VIEWER_OPTIONS = (
+    Option("result_extension", ".nii.gz", "Kind of file answered.", RESULT_ENDINGS),
+    Option("result_compress", True, "Compress an .nrrd answer; OHIF cannot read a compressed one."),
+)
+
+
+class BrainTumorSegmentationInferTask(InferTask):
+    """Four sequences in, label map with necrotic core 1, oedema 2, enhancing tumour 3 out.
+
+    Args:
+        current: the network that is served.
+    """
+
+    requires_image = True
+
+    def __init__(self, current: CurrentNetwork) -> None:
+        super().__init__(
+            type=InferType.SEGMENTATION,
+            labels=dict(LABEL_NAMES),
+            dimension=3,
+            description="Brain tumour (glioma) on FLAIR, T1, T1ce and T2 by a 3-D U-Net. " + RESEARCH_NOTICE,
+            config=shown_options(INFERENCE_OPTIONS),
+        )
+        self.current = current
+
+    def is_valid(self) -> bool:
+        """Whether there are weights to serve."""
+        return self.current.path() is not None
+
+    def get_path(self, validate: bool = True) -> str | None:
+        """The weights file, for MONAI Label's model routes."""
+        path = self.current.path()
+        return str(path) if path else None
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Segment ``request["case"]``; returns a temporary file and the facts about it.
+
+        Raises:
+            InvalidValueError, UnsupportedKindError: an option or a file is unfit.
+        """
+        begin = time.perf_counter()
+        options, warnings = parse_options(
+            (*INFERENCE_OPTIONS, *VIEWER_OPTIONS), request["params"], ignored=request.get("ignored", ())
+        )
+        network, configuration, notes = self.current.get()
+        case: CaseFiles = request["case"]
+        volume = case.read(configuration.modalities)
+        read = time.perf_counter()
+        result = segment(volume, network, inference_configuration(options))
+        segmented = time.perf_counter()
+        path = _temporary_file(str(options["result_extension"]))
+        write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
+        done = time.perf_counter()
+        return str(path), {
+            "label_names": dict(LABEL_NAMES),
+            "volumes_ml": result.volumes_ml,
+            "centroid_ras_mm": result.centroid_ras_mm,
+            "bounding_box_voxels": result.bounding_box_voxels,
+            "mean_entropy": round(result.mean_entropy, 5),
+            "warnings": warnings,
+            "model_step": notes.get("step"),
+            "latencies": {
+                "read": round(read - begin, 3),
+                "segment": round(segmented - read, 3),
+                "write": round(done - segmented, 3),
+                "total": round(done - begin, 3),
+            },
+            "notice": RESEARCH_NOTICE,
+        }
+
+
+def _temporary_file(ending: str) -> Path:
+    handle, name = tempfile.mkstemp(suffix=ending, prefix="medsynth-")
+    os.close(handle)
+    return Path(name)

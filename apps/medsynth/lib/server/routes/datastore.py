@@ -1,0 +1,129 @@
+"""``/datastore``: cases and labels up and down, with checked names, kinds, grids and values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, File, Form, UploadFile
+from fastapi.responses import FileResponse
+from monailabel.interfaces.datastore import DefaultLabelTag
+from starlette.responses import Response
+
+from lib.datastore import CaseDatastore
+from lib.inference import parse_params
+from lib.server.uploads import received
+from lib.settings import Settings
+from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.imaging.cases import image_stem
+from medsynth_app.imaging.studies import case_name
+
+FINAL = DefaultLabelTag.FINAL.value
+
+
+def build_router(
+    datastore: CaseDatastore, settings: Settings, on_save_label: Callable[[str, str], object]
+) -> APIRouter:
+    """The routes, bound to a datastore.
+
+    Args:
+        datastore: where cases and labels are.
+        settings: limits.
+        on_save_label: called with image and label id when a client has submitted a label.
+    """
+    router = APIRouter(prefix="/datastore", tags=["Datastore"])
+
+    @router.put("/", include_in_schema=False)
+    @router.put("/image", summary="Upload a volume as a new case")
+    def add_image(
+        image: str | None = None, params: str = Form("{}"), file: UploadFile = File(...)
+    ) -> dict[str, str]:
+        info = parse_params(params)
+        name = image or case_name(image_stem(Path(file.filename or "upload").name))
+        with received(file, settings.maximum_upload_mb) as path:
+            return {"image": datastore.add_image(name, str(path), info)}
+
+    @router.delete("/", include_in_schema=False)
+    @router.delete("/image", summary="Remove a case and its labels")
+    def remove_image(id: str) -> dict[str, str]:
+        datastore.remove_image(id)
+        return {}
+
+    @router.get("/image", summary="Download one sequence of a case, FLAIR unless modality says otherwise")
+    def download_image(image: str, modality: str | None = None) -> FileResponse:
+        return _file(datastore.display_file(image, modality), image)
+
+    @router.head("/image", summary="Check that a case exists")
+    def check_image(image: str, check_sum: str | None = None, modality: str | None = None) -> Response:
+        path = datastore.display_file(image, modality)
+        if check_sum and not _matches(path, check_sum):
+            raise NotFoundError("check_sum: the stored image differs")
+        return Response()
+
+    @router.get("/image/info", summary="What is stored about a case")
+    def image_info(image: str) -> dict[str, Any]:
+        return datastore.get_image_info(image)
+
+    @router.put("/image/info", summary="Add to what is stored about a case")
+    def update_image_info(image: str, info: str = Form("{}")) -> None:
+        datastore.update_image_info(image, parse_params(info))
+
+    @router.put("/label", summary="Submit a label")
+    def save_label(
+        image: str, params: str = Form("{}"), tag: str = FINAL, label: UploadFile = File(...)
+    ) -> dict[str, str]:
+        info = parse_params(params)
+        with received(label, settings.maximum_upload_mb, "label") as path:
+            label_id = datastore.save_label(image, str(path), tag or FINAL, info)
+        on_save_label(image, label_id)
+        return {"image": image, "label": label_id}
+
+    @router.delete("/label", summary="Remove a label")
+    def remove_label(id: str, tag: str) -> dict[str, str]:
+        datastore.remove_label(id, tag)
+        return {}
+
+    @router.get("/label", summary="Download a label")
+    def download_label(label: str, tag: str = FINAL) -> FileResponse:
+        return _file(datastore.label_file(label, tag), label)
+
+    @router.head("/label", summary="Check that a label exists")
+    def check_label(image: str, tag: str = FINAL) -> Response:
+        datastore.label_file(image, tag)
+        return Response()
+
+    @router.get("/label/info", summary="What is stored about a label")
+    def label_info(label: str, tag: str) -> dict[str, Any]:
+        datastore.label_file(label, tag)
+        return datastore.get_label_info(label, tag)
+
+    @router.put("/label/info", summary="Add to what is stored about a label")
+    def update_label_info(label: str, tag: str, info: str = Form("{}")) -> None:
+        datastore.update_label_info(label, tag, parse_params(info))
+
+    @router.put("/updatelabelinfo", include_in_schema=False)
+    def update_label_info_form(label: str, tag: str, params: str = Form("{}")) -> None:
+        datastore.update_label_info(label, tag, parse_params(params))
+
+    return router
+
+
+def _file(path: Path, case: str) -> FileResponse:
+    ending = path.name[len(image_stem(path.name)) :]
+    return FileResponse(path, media_type="application/octet-stream", filename=f"{case}{ending}")
+
+
+def _matches(path: Path, check_sum: str) -> bool:
+    """``ALGORITHM:DIGEST`` or a bare SHA-256 digest, as MONAI Label's clients send it."""
+    algorithm, _, digest = check_sum.rpartition(":")
+    name = (algorithm or "SHA256").lower()
+    if name not in ("sha256", "sha512", "md5"):
+        raise InvalidValueError(f"check_sum: algorithm {name[:20]!r} must be SHA256, SHA512 or MD5")
+    with open(path, "rb") as file:
+        return (
+            hashlib.file_digest(file, name).hexdigest() == digest
+            if hasattr(hashlib, "file_digest")
+            else (hashlib.new(name, file.read()).hexdigest() == digest)
+        )

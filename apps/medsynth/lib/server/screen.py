@@ -1,0 +1,64 @@
+"""The first thing a request meets: too large, or a path that climbs, and it goes no further."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from medsynth_app.api.error_handlers import error_response
+
+ROOM_FOR_FORM_FIELDS = 1 << 20
+
+
+class RequestScreen:
+    """ASGI wrapper that refuses requests by their path and size before anything reads them.
+
+    Args:
+        application: what is protected.
+        maximum_mb: largest body.
+    """
+
+    def __init__(self, application: ASGIApp, maximum_mb: int) -> None:
+        self.application = application
+        self.maximum_mb = maximum_mb
+        self.maximum_bytes = (maximum_mb << 20) + ROOM_FOR_FORM_FIELDS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 400 / 413."""
+        if scope["type"] != "http":
+            await self.application(scope, receive, send)
+            return
+        if _climbs(scope):
+            await error_response(400, "the path holds '..'", "malformed")(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > self.maximum_bytes:
+            await self._refuse_size(scope, receive, send)
+            return
+        await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A body without a length is counted as it comes."""
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.maximum_bytes:
+                # Starlette's parser stops here as if the client had gone; nothing of the body is kept.
+                return {"type": "http.disconnect"}
+            return message
+
+        await self.application(scope, counted, send)
+
+    async def _refuse_size(self, scope: Scope, receive: Receive, send: Send) -> None:
+        text = f"the request is larger than the allowed {self.maximum_mb} MB"
+        await error_response(413, text, "too_large")(scope, receive, send)
+
+
+def _climbs(scope: Scope) -> bool:
+    raw = scope.get("raw_path") or scope["path"].encode()
+    path = unquote(unquote(raw.decode("latin-1"))).replace("\\", "/")
+    return ".." in path.split("/")

@@ -1,0 +1,67 @@
+"""What clients send as files: written to a folder of their own that is removed whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi import UploadFile
+
+from medsynth_app.errors import TooLargeError, UnsupportedKindError
+from medsynth_app.imaging.reading import IMAGE_ENDINGS
+from medsynth_app.imaging.studies import PICTURE_ENDINGS
+
+ACCEPTED_ENDINGS = (".seg.nrrd", ".nii.gz", *IMAGE_ENDINGS, *PICTURE_ENDINGS, ".safetensors")
+CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def received(upload: UploadFile, maximum_mb: int, field: str = "file") -> Iterator[Path]:
+    """The upload as a temporary file; only the ending of the client's name is used.
+
+    Args:
+        upload: what came.
+        maximum_mb: larger ones are refused.
+        field: how errors call it.
+
+    Raises:
+        UnsupportedKindError: unknown ending (415).
+        TooLargeError: too many bytes (413).
+    """
+    ending = accepted_ending(upload.filename or "upload.nii.gz", field)
+    folder = Path(tempfile.mkdtemp(prefix="medsynth-"))
+    try:
+        path = folder / f"upload{ending}"
+        _write(upload, path, maximum_mb, field)
+        yield path
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def accepted_ending(file_name: str, field: str) -> str:
+    """The known ending of a file name.
+
+    Raises:
+        UnsupportedKindError: there is none.
+    """
+    lower = file_name.lower()
+    for ending in ACCEPTED_ENDINGS:
+        if lower.endswith(ending):
+            return ending
+    raise UnsupportedKindError(
+        f"{field}: {file_name[-40:]!r} is of an unknown kind, allowed are {', '.join(ACCEPTED_ENDINGS)}"
+    )
+
+
+def _write(upload: UploadFile, path: Path, maximum_mb: int, field: str) -> None:
+    limit = maximum_mb * CHUNK_BYTES
+    written = 0
+    with open(path, "wb") as target:
+        while chunk := upload.file.read(CHUNK_BYTES):
+            written += len(chunk)
+            if written > limit:
+                raise TooLargeError(f"{field}: larger than the allowed {maximum_mb} MB")
+            target.write(chunk)

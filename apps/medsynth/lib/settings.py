@@ -1,0 +1,93 @@
+"""``--conf`` texts -> typed settings: the only place where a text becomes a boolean or a number."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsynth_app.errors import InvalidValueError
+
+TRUE_WORDS = ("true", "1", "yes", "on")
+FALSE_WORDS = ("false", "0", "no", "off")
+MODEL_NAMES = ("brain_tumor_segmentation",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator chose at start.
+
+    Attributes:
+        model_folder: where trained weights and statistics go.
+        models: names of the models to serve.
+        trainers: names of the trainers to register.
+        use_shipped_weights: fall back to the weights in the package where none was trained here.
+        inference_slots: inferences that run at once.
+        inference_queue: inferences that may wait; one more is answered 503.
+        inference_timeout_seconds: a waiting inference gives up after this.
+        maximum_upload_mb: larger uploads are refused with 413.
+        may_write: whether this process may change the datastore (the server may, its trainings may not).
+    """
+
+    model_folder: Path
+    models: tuple[str, ...] = MODEL_NAMES
+    trainers: tuple[str, ...] = ("brain_tumor_segmentation",)
+    use_shipped_weights: bool = True
+    inference_slots: int = 1
+    inference_queue: int = 16
+    inference_timeout_seconds: int = 300
+    maximum_upload_mb: int = 1024
+    may_write: bool = True
+
+    @classmethod
+    def from_conf(cls, conf: Mapping[str, str], app_folder: Path) -> Settings:
+        """Read MONAI Label's ``--conf key value`` pairs.
+
+        Raises:
+            InvalidValueError: a value is of the wrong type or unknown; names the key and what is allowed.
+        """
+        return cls(
+            model_folder=Path(conf.get("model_folder", app_folder / "model")),
+            models=_names(conf, "models", MODEL_NAMES, MODEL_NAMES),
+            trainers=_names(conf, "trainers", MODEL_NAMES, ("brain_tumor_segmentation",)),
+            use_shipped_weights=_boolean(conf, "use_pretrained_model", True),
+            inference_slots=_number(conf, "inference_slots", 1, 1, 64),
+            inference_queue=_number(conf, "inference_queue", 16, 0, 1000),
+            inference_timeout_seconds=_number(conf, "inference_timeout_seconds", 300, 1, 86400),
+            maximum_upload_mb=_number(conf, "maximum_upload_mb", 1024, 1, 1024 * 1024),
+            # MONAI Label starts its background processes with this variable.
+            may_write=os.environ.get("MONAI_LABEL_DATASTORE_AUTO_RELOAD", "true").lower() != "false",
+        )
+
+
+def _boolean(conf: Mapping[str, str], key: str, default: bool) -> bool:
+    word = str(conf.get(key, default)).strip().lower()
+    if word not in (*TRUE_WORDS, *FALSE_WORDS):
+        raise InvalidValueError(f"--conf {key}: {word!r} must be true or false")
+    return word in TRUE_WORDS
+
+
+def _number(conf: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:
+    try:
+        number = int(str(conf.get(key, default)))
+    except ValueError:
+        number = low - 1
+    if not low <= number <= high:
+        raise InvalidValueError(f"--conf {key}: {conf[key]!r} must be a whole number from {low} to {high}")
+    return number
+
+
+def _names(
+    conf: Mapping[str, str], key: str, known: tuple[str, ...], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    text = str(conf.get(key, ",".join(default))).strip()
+    if text.lower() == "all":
+        return known
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidValueError(
+            f"--conf {key}: unknown {', '.join(unknown)}, known: {', '.join(known)} or all"
+        )
+    return names

@@ -1,0 +1,1 @@
+"""MONAI Label training tasks, one file each."""

@@ -1,0 +1,101 @@
+"""MedSynth as a MONAI Label application: the one class that MONAI Label looks for, a line or two a hook."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lib.catalogue import build_infer_tasks, build_train_tasks
+from lib.datastore import CaseDatastore
+from lib.inference import run_inference
+from lib.processes import die_with_server, remember_server
+from lib.server.hardening import harden
+from lib.settings import Settings
+from monailabel.config import settings as monailabel_settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
+
+from medsynth_app import __version__
+from medsynth_app.segmentation.current_network import CurrentNetwork
+from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
+
+logger = logging.getLogger(__name__)
+
+
+class MedSynthApp(MONAILabelApp):
+    """Brain-tumour segmentation, medical image synthesis and symptom cross-check. Research and education only."""
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        die_with_server()
+        self.settings = Settings.from_conf(conf or {}, Path(app_dir))
+        # Stock scoring starts a Python process at start, after every sample and after every training.
+        monailabel_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
+        # The DICOM tools live beside the interpreter; without them MONAI Label downloads them at start.
+        os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="MedSynth",
+            description=f"Brain-tumour segmentation and medical image synthesis. {RESEARCH_NOTICE}",
+            version=__version__,
+            labels=list(LABEL_NAMES),
+        )
+
+    def init_datastore(self) -> Datastore:
+        """Cases of a folder, or of a DICOMweb server."""
+        if self.studies.startswith(("http://", "https://")):
+            self.studies = self.studies.rstrip("/").strip()
+            return self.init_remote_datastore()
+        return CaseDatastore(Path(self.studies), read_only=not self.settings.may_write)
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """One task per row of the catalogue."""
+        return build_infer_tasks(self.settings)
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Trainers of the same names; only the ones that were asked for."""
+        return build_train_tasks(self.settings)
+
+    def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Run one inference; see ``lib.inference``."""
+        return run_inference(self._infers, datastore or self.datastore(), request)
+
+    def bundle_path(self, model: str) -> str:
+        """A constant, so that a client's ``bundle_path`` is overwritten and never reaches PYTHONPATH."""
+        return str(Path(self.app_dir) / "bin")
+
+    def on_init_complete(self) -> None:
+        """The server is about to answer: put the protections and our own routes in place."""
+        from monailabel.app import app as server  # noqa: PLC0415 - exists only once the server starts
+
+        remember_server()
+        super().on_init_complete()
+        harden(server, self)
+
+    def requires_image(self, model: str) -> bool:
+        """Whether a model works on a case; generators do not. Unknown models are refused later."""
+        return getattr(self._infers.get(model), "requires_image", False)
+
+    def trainers(self) -> dict[str, TrainTask]:
+        """Trainers by name."""
+        return self._trainers
+
+    def strategies(self) -> dict[str, Strategy]:
+        """Active-learning strategies by name."""
+        return self._strategies
+
+    def networks(self) -> dict[str, CurrentNetwork]:
+        """Networks whose weights a client may replace, by model name."""
+        return {name: task.current for name, task in self._infers.items() if hasattr(task, "current")}
+
+    def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Run a model on many cases; several GPUs only where there are any."""
+        return super().batch_infer({**request, "multi_gpu": torch.cuda.device_count() > 1}, datastore)

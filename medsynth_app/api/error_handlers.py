@@ -1,0 +1,78 @@
+"""Every error leaves the server as ``{"detail": "...", "code": "..."}``, without a path of the server in it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from medsynth_app.errors import MedSynthError, OverloadedError
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+_PATH = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+[\w.@+-]*")
+
+
+def add_error_handlers(server: FastAPI) -> None:
+    """Register the handlers below on an application."""
+    server.add_exception_handler(MedSynthError, answer_deliberate)
+    server.add_exception_handler(RequestValidationError, answer_validation)
+    server.add_exception_handler(HTTPException, answer_http)
+    server.add_exception_handler(Exception, answer_unexpected)
+
+
+def error_response(status: int, detail: str, code: str) -> JSONResponse:
+    """The contract's error body."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else None
+    return JSONResponse({"detail": without_paths(detail), "code": code}, status, headers)
+
+
+def without_paths(text: str) -> str:
+    """The text with every absolute file path replaced by its last part."""
+    return _PATH.sub(lambda match: match.group().rstrip("/").rsplit("/", 1)[-1], text)
+
+
+def answer_deliberate(request: Request, error: Exception) -> JSONResponse:
+    """Errors that MedSynth raises on purpose carry status, message and code."""
+    assert isinstance(error, MedSynthError)  # noqa: S101 - registered for this class only
+    if isinstance(error, OverloadedError):
+        logger.warning("overloaded: %s", request.url.path)
+    return error_response(error.status, error.message, error.code)
+
+
+def answer_validation(request: Request, error: Exception) -> JSONResponse:
+    """Wrong query, form or body values: the first few are named."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    parts = []
+    malformed = False
+    for entry in error.errors()[:5]:
+        place = ".".join(str(part) for part in entry["loc"][1:]) or str(entry["loc"][0])
+        malformed |= entry["type"] == "json_invalid"
+        parts.append(f"{place}: {entry['msg']}, got {str(entry.get('input'))[:60]!r}")
+    return error_response(
+        400 if malformed else 422, "; ".join(parts), "malformed" if malformed else "invalid_value"
+    )
+
+
+def answer_http(request: Request, error: Exception) -> JSONResponse:
+    """HTTP errors of MONAI Label's and Starlette's own code."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    try:
+        code = HTTPStatus(error.status_code).name.lower()
+    except ValueError:
+        code = "error"
+    response = error_response(error.status_code, str(error.detail), code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A defect: the log has the traceback, the client an identifier-free sentence."""
+    logger.error("unexpected %s at %s", type(error).__name__, request.url.path, exc_info=error)
+    return error_response(500, "the server failed unexpectedly; its log has the reason", "internal_error")

@@ -1,0 +1,71 @@
+"""``medsynth doctor``: whether this machine can run MedSynth, and how fast it will be."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import torch
+import typer
+
+from medsynth_app import __version__
+from medsynth_app.commands.results import console, store_json
+from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
+from medsynth_app.segmentation.inference import has_native_bf16
+
+PACKAGES = (
+    "monai", "monailabel", "torch", "torchvision", "nibabel", "pydicom", "SimpleITK", "fastapi", "uvicorn",
+    "numpy", "itk", "nilearn", "safetensors", "mlflow",
+)  # fmt: skip
+NEEDED_MEMORY_GB = 4.0
+
+
+def doctor(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
+) -> None:
+    """Check Python, packages, processor, memory, devices and weights; exit status 1 if something is missing."""
+    findings, faults = examine()
+    for name, value in findings.items():
+        console.print(f"{name:22} {value}", highlight=False)
+    for fault in faults:
+        console.print(f"[red]missing:[/red] {fault}", highlight=False)
+    store_json({**findings, "faults": faults}, json_file)
+    if faults:
+        raise typer.Exit(1)
+    console.print("everything MedSynth needs is here")
+
+
+def examine() -> tuple[dict[str, Any], list[str]]:
+    """What was found, and what is missing."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    memory = psutil.virtual_memory()
+    findings: dict[str, Any] = {
+        "medsynth": __version__,
+        "python": platform.python_version(),
+        "processor cores": os.cpu_count(),
+        "memory free / all GB": f"{memory.available / 1e9:.1f} / {memory.total / 1e9:.1f}",
+        "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
+        "native bf16": has_native_bf16(device),
+    }
+    faults = []
+    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+        faults.append(f"Python 3.10 to 3.12; this is {platform.python_version()}")
+    for package in PACKAGES:
+        try:
+            findings[package] = version(package)
+        except PackageNotFoundError:
+            faults.append(f"package {package}; install requirements.txt")
+    if memory.available / 1e9 < NEEDED_MEMORY_GB:
+        faults.append(f"{NEEDED_MEMORY_GB:g} GB of free memory for a whole-brain pass; windows will be used")
+    network = CurrentNetwork([SHIPPED_WEIGHTS])
+    if network.path() is None:
+        faults.append("the shipped weights of brain_tumor_segmentation")
+    else:
+        _, configuration, notes = network.get()
+        findings["segmentation model"] = f"{configuration.name}, step {notes.get('step')}"
+    return findings, faults

@@ -1,0 +1,57 @@
+"""``medsynth evaluate``: how well the segmentation agrees with reference labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.imaging.cases import find_cases
+from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
+from medsynth_app.segmentation.evaluation import EvaluationReport, evaluate_cases
+from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.vocabulary import TumorRegion
+
+SHOWN = ("dice", "iou", "sensitivity", "specificity", "hd95_mm")
+
+
+def evaluate(
+    cases_dir: Annotated[Path, typer.Argument(help="BraTS-style case folders with _seg or -seg.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to evaluate; the shipped ones by default.")
+    ] = None,
+    test_time_augmentation: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
+) -> None:
+    """Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET."""
+    cases = [case for case in find_cases(cases_dir) if case.label is not None]
+    network = CurrentNetwork([weights or SHIPPED_WEIGHTS], device)
+    configuration = InferenceConfiguration(test_time_augmentation=test_time_augmentation)
+    with progress_bar() as bar:
+        task = bar.add_task("cases", total=len(cases))
+        report = evaluate_cases(cases, network.get(), configuration, on_case=lambda name: bar.advance(task))
+    _show(report)
+    store_json(report.as_dict(), json_file)
+
+
+def _show(report: EvaluationReport) -> None:
+    table = Table(
+        "case", *(f"{region.value} {name}" for name in ("Dice", "HD95") for region in TumorRegion), "s"
+    )
+    for name, row in report.cases.items():
+        table.add_row(
+            name,
+            *(f"{row['regions'][r.value]['dice']:.3f}" for r in TumorRegion),
+            *(f"{row['regions'][r.value]['hd95_mm']:.1f}" for r in TumorRegion),
+            f"{row['seconds']:.1f}",
+        )
+    console.print(table)
+    for kind in ("mean", "median"):
+        figures = report.summary[kind]
+        for region in TumorRegion:
+            line = "  ".join(f"{name} {figures[region.value][name]:.3f}" for name in SHOWN)
+            console.print(f"{kind:6} {region.value}: {line}")

@@ -1,0 +1,97 @@
+"""A MONAI Label server as a child process, for benchmarks: started on a free port, stopped for certain."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+import requests
+
+from medsynth_app.errors import MedSynthError
+
+START_SECONDS = 180.0
+
+
+class ServerProcess:
+    """Use as a context: the server answers inside it.
+
+    Args:
+        app: folder of the MONAI Label application.
+        studies: studies folder.
+        environment: added to the process's environment.
+        conf: ``--conf`` pairs.
+
+    Raises:
+        MedSynthError: it does not answer in time; the message holds the end of its log.
+    """
+
+    def __init__(
+        self,
+        app: Path,
+        studies: Path,
+        environment: dict[str, str] | None = None,
+        conf: dict[str, str] | None = None,
+    ) -> None:
+        self.app, self.studies = app, studies
+        self.environment = environment or {}
+        self.conf = conf or {}
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.peak_memory_bytes = 0
+
+    def __enter__(self) -> ServerProcess:
+        root = str(self.app.resolve().parents[1])
+        environment = {**os.environ, "PYTHONPATH": root, **self.environment}
+        pairs = [part for key, value in self.conf.items() for part in ("--conf", key, value)]
+        command = [
+            sys.executable, "-W", "ignore", "-m", "monailabel.main", "start_server", "--app", str(self.app),
+            "--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port), *pairs,
+        ]  # fmt: skip
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        self.process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=subprocess.STDOUT)  # noqa: S603
+        self._wait_until_it_answers()
+        threading.Thread(target=self._watch_memory, daemon=True).start()
+        return self
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if requests.get(f"{self.url}/info/", timeout=10).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.2)
+        self._log.seek(0)
+        end = self._log.read()[-800:].decode(errors="replace")
+        self.__exit__(None, None, None)
+        raise MedSynthError(f"the server of {self.app.name} did not start: {end}")
+
+    def _watch_memory(self) -> None:
+        try:
+            process = psutil.Process(self.process.pid)
+            while self.process.poll() is None:
+                self.peak_memory_bytes = max(self.peak_memory_bytes, process.memory_info().rss)
+                time.sleep(0.05)
+        except psutil.Error:
+            return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()

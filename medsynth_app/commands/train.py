@@ -1,0 +1,99 @@
+"""``medsynth train``: long runs that survive a kill; the same command again goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsynth_app.commands.results import console, progress_bar
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.cases import find_cases
+from medsynth_app.segmentation.dataset import load_cases
+from medsynth_app.segmentation.network import NetworkConfiguration
+from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration
+from medsynth_app.segmentation.weights import load_weights
+
+application = typer.Typer(help="Train a model on your own data.", no_args_is_help=True)
+
+
+@application.callback()
+def _group() -> None:
+    """Train a model on your own data."""
+
+
+@application.command("brain_tumor_segmentation")
+def brain_tumor_segmentation(
+    cases_dir: Annotated[Path, typer.Argument(help="BraTS-style case folders with _seg or -seg.")],
+    folder: Annotated[Path, typer.Option(help="Where checkpoints and the best weights go.")],
+    validation: Annotated[str, typer.Option(help="Names of the validation cases, separated by commas.")] = "",
+    network: Annotated[
+        str, typer.Option(help="unet, subpixel_unet, segresnet or dynunet.")
+    ] = "subpixel_unet",
+    width: Annotated[int, typer.Option(help="Channels of the first level.")] = 32,
+    dropout: Annotated[float, typer.Option(help="Probability of dropping a channel.")] = 0.0,
+    modalities: Annotated[str, typer.Option(help="Sequences to read, in order.")] = "flair,t1,t1ce,t2",
+    loss: Annotated[
+        str, typer.Option(help="region_dice_ce, dice, focal, dice_focal or dice_ce.")
+    ] = "region_dice_ce",
+    steps: Annotated[int, typer.Option(help="Optimizer updates in all.")] = 2000,
+    patch_size: Annotated[str, typer.Option(help="Sides of a patch, multiples of 32.")] = "96,96,96",
+    batch_size: Annotated[int, typer.Option(help="Patches a forward pass.")] = 1,
+    accumulation: Annotated[int, typer.Option(help="Forward passes an update.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 1.5e-3,
+    ema_decay: Annotated[float, typer.Option(help="Of the moving average of the weights.")] = 0.995,
+    validate_every: Annotated[int, typer.Option(help="Updates between validations.")] = 250,
+    patience: Annotated[int, typer.Option(help="Validations without gain until it stops; 0 = never.")] = 0,
+    seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
+    initial_weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
+) -> None:
+    """Train the brain tumour segmentation; run the same command again to go on after a stop."""
+    chosen = tuple(modalities.split(","))
+    cases = [case for case in find_cases(cases_dir) if case.label is not None]
+    held_out = {name for name in validation.split(",") if name}
+    unknown = held_out - {case.name for case in cases}
+    if unknown:
+        raise InvalidValueError(
+            f"validation: {', '.join(sorted(unknown))} are no labelled cases of {cases_dir.name}"
+        )
+    configuration = TrainingConfiguration(
+        network=NetworkConfiguration(network, chosen, width, dropout),
+        loss=loss,
+        steps=steps,
+        patch_size=_sides(patch_size),
+        batch_size=batch_size,
+        accumulation=accumulation,
+        learning_rate=learning_rate,
+        ema_decay=ema_decay,
+        validate_every=validate_every,
+        patience=patience,
+        seed=seed,
+    )
+    console.print("reading cases")
+    training = load_cases([case for case in cases if case.name not in held_out], chosen)
+    validating = load_cases([case for case in cases if case.name in held_out], chosen) if held_out else []
+    initial = load_weights(initial_weights)[0].state_dict() if initial_weights else None
+    trainer = Trainer(configuration, training, validating, folder, initial, device)
+    with progress_bar() as bar:
+        task = bar.add_task("training", total=steps, completed=trainer.step)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.step, description=f"loss {progress.loss:.3f}")
+            if progress.validation:
+                scores = "  ".join(f"{name} {value:.3f}" for name, value in progress.validation.items())
+                bar.console.print(f"step {progress.step}: {scores}")
+
+        best = trainer.run(report)
+    console.print(
+        f"best mean Dice: {best:.4f}" if best is not None else "done; no validation cases were given"
+    )
+
+
+def _sides(text: str) -> tuple[int, int, int]:
+    try:
+        x, y, z = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidValueError(f"patch_size: {text!r} must be three whole numbers like 96,96,96") from error
+    return x, y, z

@@ -1,0 +1,1 @@
+"""Images and their geometry: what every wing of the house opens on."""

@@ -1,0 +1,201 @@
+"""Files -> ``Volume``, refusing what cannot be trusted instead of guessing."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
+from medsynth_app.imaging.geometry import corner_distance, same_grid
+from medsynth_app.imaging.volume import Volume
+
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+IMAGE_ENDINGS = (*NIFTI_ENDINGS, ".nrrd")
+FORM_TOLERANCE_MM = 1.0
+"""sform and qform of a NIfTI header that place a corner further apart than this are refused."""
+LARGEST_VOXEL_COUNT = 1024**3
+"""More voxels than this in a header are taken for a mistake or an attack, and not allocated."""
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is one that ``read_volume`` opens."""
+    return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def read_volume(path: Path, name: str | None = None) -> Volume:
+    """Read a NIfTI or NRRD file.
+
+    Args:
+        path: the file.
+        name: how errors call the image; the file's name by default.
+
+    Returns:
+        array (C, X, Y, Z) in the file's own dtype where it is unscaled, else float32; affine voxel -> RAS mm.
+
+    Raises:
+        NotFoundError: there is no such file (404).
+        UnsupportedKindError: not a readable image of these kinds (415).
+        InvalidValueError: no voxels, 2-D, colours, NaN, or a header that contradicts itself (422).
+    """
+    name = name or path.name
+    if not path.is_file():
+        raise NotFoundError(f"{name}: there is no such file")
+    if path.stat().st_size == 0:
+        raise UnsupportedKindError(f"{name}: the file is empty")
+    volume = _read_nrrd(path, name) if path.name.lower().endswith(".nrrd") else _read_nifti(path, name)
+    if np.issubdtype(volume.array.dtype, np.floating):
+        with np.errstate(over="ignore"):
+            # float32 is what every later step computes in: 1e300 is infinite there.
+            single = volume.array.astype(np.float32, copy=False)
+        if not np.isfinite(single).all():
+            raise InvalidValueError(f"{name}: holds NaN or infinite voxels, only finite values are allowed")
+    return volume
+
+
+def read_channels(paths: list[Path], names: list[str] | None = None) -> Volume:
+    """Read several single-channel files on one grid, as the channels of one image.
+
+    Args:
+        paths: one file a channel.
+        names: how errors call each of them.
+
+    Returns:
+        array (len(paths), X, Y, Z) float32.
+
+    Raises:
+        InvalidValueError: no file, the files do not share one grid, or one has several channels (422).
+        UnsupportedKindError: as in ``read_volume``.
+    """
+    if not paths:
+        raise InvalidValueError("channels: at least one file is needed, got none")
+    names = names or [path.name for path in paths]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        volumes = list(pool.map(read_volume, paths, names))
+    first = volumes[0]
+    for volume, name in zip(volumes, names):
+        if volume.array.shape[0] != 1:
+            raise InvalidValueError(
+                f"{name}: must be a single 3-D image, has {volume.array.shape[0]} channels"
+            )
+        if not same_grid(first, volume):
+            raise InvalidValueError(
+                f"{name}: its grid {volume.spatial_shape} differs from {names[0]} {first.spatial_shape} "
+                "in shape or position; all sequences of a case must share one grid"
+            )
+    array = np.empty((len(volumes), *first.spatial_shape), dtype=np.float32)
+    for channel, volume in zip(array, volumes):
+        channel[...] = volume.array[0]
+    return Volume(array, first.affine)
+
+
+def _read_nifti(path: Path, name: str) -> Volume:
+    try:
+        image: Any = nib.load(path)
+        _check_shape(image.shape, name)
+        _check_type(image.get_data_dtype(), name)
+        _check_forms(image, name)
+        array = _voxels(image)
+    except (
+        ImageFileError,
+        HeaderDataError,
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        gzip.BadGzipFile,
+    ) as error:
+        raise UnsupportedKindError(
+            f"{name}: not a readable NIfTI file (.nii or .nii.gz): {type(error).__name__}"
+        ) from error
+    array = array.reshape(array.shape[:3] + (-1,))
+    return _named_volume(np.moveaxis(array, 3, 0), np.asarray(image.affine, dtype=np.float64), name)
+
+
+def _named_volume(array: np.ndarray, affine: np.ndarray, name: str) -> Volume:
+    try:
+        return Volume(array, affine)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{name}: {error.message}") from error
+
+
+def _voxels(image: Any) -> np.ndarray:
+    """The voxels without a detour through float64 where the file stores plain integers."""
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    if slope == 1 and intercept == 0:
+        return np.asarray(image.dataobj.get_unscaled())
+    return image.get_fdata(dtype=np.float32, caching="unchanged")
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < 2:
+        raise InvalidValueError(f"{name}: must be a 3-D image (or 4-D with channels last), has shape {shape}")
+    if int(np.prod([int(n) for n in shape])) > LARGEST_VOXEL_COUNT:
+        raise InvalidValueError(f"{name}: shape {shape} exceeds {LARGEST_VOXEL_COUNT} voxels")
+
+
+def _check_type(dtype: np.dtype, name: str) -> None:
+    if dtype.kind not in "biuf":
+        raise InvalidValueError(f"{name}: must hold one number a voxel, holds colours or complex values ({dtype})")
+
+
+def _check_forms(image: nib.Nifti1Image, name: str) -> None:
+    """sform and qform must tell the same place: viewers and libraries read different ones of them."""
+    if not isinstance(image, nib.Nifti1Pair):
+        return
+    sform, sform_code = image.header.get_sform(coded=True)
+    qform, qform_code = image.header.get_qform(coded=True)
+    if sform_code <= 0 or qform_code <= 0:
+        return
+    distance = corner_distance(sform, qform, tuple(image.shape[:3]))  # type: ignore[arg-type]
+    # In an image of two thin slices an axis can run the other way within the tolerance; NaN compares false.
+    reversed_axis = ((sform[:3, :3] * qform[:3, :3]).sum(axis=0) < 0).any()
+    if not distance <= FORM_TOLERANCE_MM or reversed_axis:
+        raise InvalidValueError(
+            f"{name}: its sform and qform disagree by {distance:.1f} mm "
+            f"(allowed: {FORM_TOLERANCE_MM:.0f} mm, no axis reversed); "
+            "left and right cannot be told, rewrite the header with the right one in both"
+        )
+
+
+def _read_nrrd(path: Path, name: str) -> Volume:
+    import SimpleITK as sitk  # noqa: PLC0415 - 0.5 s to import, needed for this format only
+
+    _refuse_detached(path, name)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NrrdImageIO")
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        if reader.GetDimension() != 3:
+            raise InvalidValueError(f"{name}: must be a 3-D image, has {reader.GetDimension()} dimensions")
+        _check_shape((*reader.GetSize(), reader.GetNumberOfComponents()), name)
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise UnsupportedKindError(f"{name}: not a readable NRRD file") from error
+    array = sitk.GetArrayFromImage(image)
+    array = array[None] if array.ndim == 3 else np.moveaxis(array, -1, 0)
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    affine = np.eye(4)
+    affine[:3, :3] = direction * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    _check_type(array.dtype, name)
+    array = np.ascontiguousarray(array.transpose(0, 3, 2, 1))
+    return _named_volume(array, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, name)
+
+
+def _refuse_detached(path: Path, name: str) -> None:
+    """An NRRD header may name other files as its voxels: an upload must not open the server's files."""
+    with path.open("rb") as file:
+        for line in file:
+            if line in (b"\n", b"\r\n"):
+                return
+            if line.split(b":")[0].lower().replace(b" ", b"") == b"datafile":
+                raise InvalidValueError(f"{name}: names other files as its voxels, must be a single file")

@@ -1,0 +1,211 @@
+"""A case in, a label map on its own grid out.
+
+The whole brain goes through the network in one pass where memory allows, in bf16 where the processor has
+it; otherwise a sliding window does. Labels are the argmax of the logits: no softmax over the full volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+import torch
+from monai.inferers import sliding_window_inference
+from torch import nn
+from torch.nn import functional
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.volume import Volume
+from medsynth_app.segmentation.network import SIDE_MULTIPLE
+from medsynth_app.segmentation.transforms import (
+    CleaningConfiguration,
+    clean_labels,
+    prepare,
+    restore_labels,
+)
+from medsynth_app.vocabulary import TumorLabel
+
+BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
+"""Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
+PRECISIONS = ("auto", "bf16", "fp32")
+WINDOW = (128, 128, 128)
+
+
+@dataclass(frozen=True)
+class InferenceConfiguration:
+    """How a case is segmented.
+
+    Attributes:
+        precision: ``auto`` takes bf16 where the processor computes it natively.
+        test_time_augmentation: average the logits of the image and its left-right mirror; twice the time.
+        memory_limit_gb: a whole-brain pass that would need more is cut into windows; 0 = half of what is free.
+        window_overlap: share by which neighbouring windows overlap.
+        cleaning: what is removed from the answer.
+    """
+
+    precision: str = "auto"
+    test_time_augmentation: bool = False
+    memory_limit_gb: float = 0.0
+    window_overlap: float = 0.25
+    cleaning: CleaningConfiguration = field(default_factory=CleaningConfiguration)
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InvalidValueError(f"precision: {self.precision!r} must be one of {', '.join(PRECISIONS)}")
+        if not 0.0 <= self.window_overlap < 0.9:
+            raise InvalidValueError(f"window_overlap: {self.window_overlap} must be in [0, 0.9)")
+        if self.memory_limit_gb < 0:
+            raise InvalidValueError(f"memory_limit_gb: {self.memory_limit_gb} must not be negative")
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The answer for one case.
+
+    Attributes:
+        labels: (X, Y, Z) uint8 on the grid of the image that came in, values 0..3.
+        volumes_ml: label name -> volume in ml.
+        centroid_ras_mm: centre of the whole tumour in RAS mm, or None where there is none.
+        bounding_box_voxels: [[start], [stop]) of the whole tumour in voxels of the image, or None.
+        mean_entropy: mean predictive entropy over the brain, 0 (sure) to 1 (all classes equally likely).
+        windows: 1 for a whole-brain pass, else the number of windows.
+    """
+
+    labels: np.ndarray
+    volumes_ml: dict[str, float]
+    centroid_ras_mm: list[float] | None
+    bounding_box_voxels: list[list[int]] | None
+    mean_entropy: float
+
+
+def segment(
+    volume: Volume, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+) -> Segmentation:
+    """Segment one case.
+
+    Args:
+        volume: (C, X, Y, Z), the sequences the network was trained on in their order; any orientation.
+        network: in evaluation mode.
+        configuration: how.
+
+    Raises:
+        InvalidValueError: the image is empty or too small (422).
+    """
+    prepared = prepare(volume)
+    logits = predict_logits(torch.from_numpy(prepared.image), network, configuration)
+    found = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    entropy = mean_entropy(logits, torch.from_numpy((prepared.image != 0).any(axis=0)))
+    working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
+    labels = restore_labels(clean_labels(found, working_voxel_ml, configuration.cleaning), prepared)
+    return Segmentation(
+        labels,
+        label_volumes_ml(labels, volume),
+        *_place(labels, volume.affine),
+        mean_entropy=entropy,
+    )
+
+
+@torch.inference_mode()
+def predict_logits(
+    image: torch.Tensor, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+) -> torch.Tensor:
+    """Logits (4, X, Y, Z) of a prepared image (C, X, Y, Z), on the network's device."""
+    device = next(network.parameters()).device
+    shape = image.shape[1:]
+    padded = (
+        functional.pad(image[None], _padding(shape))
+        .to(device)
+        .contiguous(memory_format=torch.channels_last_3d)
+    )
+    forward = _forward_function(network, device, configuration)
+    logits = forward(padded)
+    if configuration.test_time_augmentation:
+        logits = (logits + forward(padded.flip(2)).flip(2)) / 2
+    return logits[0, :, : shape[0], : shape[1], : shape[2]]
+
+
+def _padding(shape: tuple[int, ...]) -> list[int]:
+    """Zeros to append, in the order ``torch.nn.functional.pad`` wants (last axis first)."""
+    padding: list[int] = []
+    for side in reversed(shape):
+        padding += [0, -side % SIDE_MULTIPLE]
+    return padding
+
+
+def _forward_function(
+    network: nn.Module, device: torch.device, configuration: InferenceConfiguration
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    half = configuration.precision == "bf16" or (
+        configuration.precision == "auto" and has_native_bf16(device)
+    )
+
+    def whole(image: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return network(image)
+
+    def windowed(image: torch.Tensor) -> torch.Tensor:
+        logits = sliding_window_inference(
+            image, WINDOW, 1, whole, overlap=configuration.window_overlap, mode="gaussian"
+        )
+        assert isinstance(logits, torch.Tensor)  # noqa: S101 - one output, one tensor
+        return logits
+
+    def forward(image: torch.Tensor) -> torch.Tensor:
+        return whole(image) if _fits(image, network, device, configuration) else windowed(image)
+
+    return forward
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware; emulated bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _fits(
+    image: torch.Tensor, network: nn.Module, device: torch.device, configuration: InferenceConfiguration
+) -> bool:
+    """Whether a whole pass stays within the memory limit. All three spatial axes count."""
+    voxels = int(np.prod(image.shape[2:]))
+    width = max(int(next(network.parameters()).shape[0]), 16)
+    needed = voxels * width * BYTES_PER_VOXEL_AND_CHANNEL_WIDTH
+    if configuration.memory_limit_gb:
+        limit = configuration.memory_limit_gb * 1e9
+    elif device.type == "cuda":
+        limit = torch.cuda.mem_get_info(device)[0] / 2
+    else:
+        limit = psutil.virtual_memory().available / 2
+    return needed <= limit
+
+
+def mean_entropy(logits: torch.Tensor, brain: torch.Tensor) -> float:
+    """Mean entropy of the class probabilities over the brain, as a share of the largest possible.
+
+    Args:
+        logits: (4, X, Y, Z).
+        brain: (X, Y, Z) bool.
+    """
+    # Every second voxel along each axis: an eighth of the work for a mean over a million voxels.
+    thin = logits[:, ::2, ::2, ::2].float()
+    log_probability = torch.log_softmax(thin, dim=0)
+    entropy = -(log_probability.exp() * log_probability).sum(dim=0) / np.log(len(logits))
+    inside = brain[::2, ::2, ::2].to(entropy.device)
+    return float(entropy[inside].mean()) if bool(inside.any()) else 0.0
+
+
+def label_volumes_ml(labels: np.ndarray, volume: Volume) -> dict[str, float]:
+    """Volume of every label in ml, from the voxel size in the header."""
+    counts = np.bincount(labels.ravel(), minlength=len(TumorLabel) + 1)
+    return {label.label_name: round(float(counts[label] * volume.voxel_volume_ml), 3) for label in TumorLabel}
+
+
+def _place(labels: np.ndarray, affine: np.ndarray) -> tuple[list[float] | None, list[list[int]] | None]:
+    voxels = np.argwhere(labels > 0)
+    if len(voxels) == 0:
+        return None, None
+    centroid = affine[:3, :3] @ voxels.mean(axis=0) + affine[:3, 3]
+    box = [voxels.min(axis=0).tolist(), (voxels.max(axis=0) + 1).tolist()]
+    return [round(float(c), 2) for c in centroid], box

@@ -1,0 +1,59 @@
+"""What a viewer or script may set for segmentation and for its training; one table each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medsynth_app.options import Option, OptionValue
+from medsynth_app.segmentation.inference import PRECISIONS, InferenceConfiguration
+from medsynth_app.segmentation.losses import LOSSES
+from medsynth_app.segmentation.transforms import CleaningConfiguration
+
+_INFERENCE = InferenceConfiguration()
+
+INFERENCE_OPTIONS = (
+    Option("precision", "auto", "Arithmetic of the network; auto takes bf16 where it is native.", PRECISIONS),
+    Option("test_time_augmentation", False, "Average with the mirrored image: twice the time."),
+    Option("largest_component_only", False, "Keep only the largest connected tumour."),
+    Option(
+        "minimum_component_ml", _INFERENCE.cleaning.minimum_component_ml,
+        "Connected tumours smaller than this are removed, except the largest.", minimum=0.0, maximum=1000.0,
+    ),
+    Option(
+        "minimum_enhancing_ml", _INFERENCE.cleaning.minimum_enhancing_ml,
+        "Less enhancing tumour than this in all is taken for none.", minimum=0.0, maximum=1000.0,
+    ),
+    Option(
+        "memory_limit_gb", 0.0,
+        "A whole-brain pass that needs more is cut into windows; 0 = half of the free memory.",
+        minimum=0.0, maximum=10000.0,
+    ),
+)  # fmt: skip
+
+TRAINING_OPTIONS = (
+    Option("max_epochs", 50, "Passes over the labelled cases.", minimum=1, maximum=10000),
+    Option("patches_per_case", 4, "Patches drawn from each case in an epoch.", minimum=1, maximum=1000),
+    Option("learning_rate", 3e-4, "Peak of the learning-rate schedule.", minimum=1e-7, maximum=0.1),
+    Option("patch_size", "96,96,96", "Sides of a training patch in voxels, multiples of 32."),
+    Option("loss", "region_dice_ce", "Training loss.", tuple(LOSSES)),
+    Option("val_split", 0.2, "Share of the labelled cases kept for validation.", minimum=0.0, maximum=0.9),
+    Option(
+        "patience", 0, "Validations without gain until training stops; 0 = never.", minimum=0, maximum=1000
+    ),
+    Option("from_scratch", False, "Start from fresh weights instead of the current ones."),
+    Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31 - 1),
+)
+
+
+def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfiguration:
+    """The typed record of parsed ``INFERENCE_OPTIONS``."""
+    return InferenceConfiguration(
+        precision=str(values["precision"]),
+        test_time_augmentation=bool(values["test_time_augmentation"]),
+        memory_limit_gb=float(values["memory_limit_gb"]),
+        cleaning=CleaningConfiguration(
+            largest_component_only=bool(values["largest_component_only"]),
+            minimum_component_ml=float(values["minimum_component_ml"]),
+            minimum_enhancing_ml=float(values["minimum_enhancing_ml"]),
+        ),
+    )

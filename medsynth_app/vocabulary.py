@@ -1,0 +1,77 @@
+"""Every word and number that more than one room of the house uses, once.
+
+Sequence names, tumour labels and regions follow the BraTS challenge (Menze 2015, Bakas 2018). The one
+departure is the number of enhancing tumour: BraTS stores 4 (until 2022) or 3, MedSynth always 3, because
+3D Slicer maps the v-th label name to voxel value v and therefore needs contiguous values.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+RESEARCH_NOTICE = (
+    "Research and education only. Not a medical device. Not for diagnosis or treatment decisions."
+)
+
+
+class Modality(str, Enum):
+    """An MRI sequence of a brain-tumour case. The order of definition is the channel order (as in MSD)."""
+
+    FLAIR = "flair"
+    T1 = "t1"
+    T1CE = "t1ce"
+    T2 = "t2"
+
+    @property
+    def file_suffixes(self) -> tuple[str, ...]:
+        """Endings of a file's stem that mark this sequence: BraTS 2018-2021 naming, then BraTS 2023."""
+        return _FILE_SUFFIXES[self]
+
+
+_FILE_SUFFIXES = {
+    Modality.FLAIR: ("_flair", "-t2f"),
+    Modality.T1: ("_t1", "-t1n"),
+    Modality.T1CE: ("_t1ce", "-t1c"),
+    Modality.T2: ("_t2", "-t2w"),
+}
+
+LABEL_FILE_SUFFIXES = ("_seg", "-seg")
+
+
+class TumorLabel(IntEnum):
+    """Voxel values of a MedSynth label map; 0 is background."""
+
+    NECROTIC_CORE = 1
+    EDEMA = 2
+    ENHANCING_TUMOR = 3
+
+    @property
+    def label_name(self) -> str:
+        """The public name, for example ``necrotic_core``."""
+        return self.name.lower()
+
+
+BRATS_ENHANCING_VALUE = 4
+"""The value that BraTS 2018-2021 files use for enhancing tumour."""
+
+LABEL_NAMES: dict[str, int] = {label.label_name: int(label) for label in TumorLabel}
+
+
+class TumorRegion(str, Enum):
+    """The nested regions that BraTS evaluates."""
+
+    WHOLE_TUMOR = "WT"
+    TUMOR_CORE = "TC"
+    ENHANCING_TUMOR = "ET"
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Voxel values whose union is the region."""
+        return _REGION_LABELS[self]
+
+
+_REGION_LABELS = {
+    TumorRegion.WHOLE_TUMOR: (1, 2, 3),
+    TumorRegion.TUMOR_CORE: (1, 3),
+    TumorRegion.ENHANCING_TUMOR: (3,),
+}
