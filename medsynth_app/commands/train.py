@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from medsynth_app.commands.results import console, progress_bar
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
 from medsynth_app.segmentation.dataset import load_cases
+from medsynth_app.segmentation.distributed import launch
 from medsynth_app.segmentation.network import NetworkConfiguration
+from medsynth_app.segmentation.tracking import Tracker
 from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration
 from medsynth_app.segmentation.weights import load_weights
 
@@ -47,7 +52,12 @@ def brain_tumor_segmentation(
     patience: Annotated[int, typer.Option(help="Validations without gain until it stops; 0 = never.")] = 0,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
     initial_weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; all GPUs, else the CPU by default.")
+    ] = None,
+    mlflow_uri: Annotated[
+        str | None, typer.Option(help="mlflow tracking URI, e.g. sqlite:///mlflow.db.")
+    ] = None,
 ) -> None:
     """Train the brain tumour segmentation; run the same command again to go on after a stop."""
     chosen = tuple(modalities.split(","))
@@ -71,13 +81,52 @@ def brain_tumor_segmentation(
         patience=patience,
         seed=seed,
     )
-    console.print("reading cases")
-    training = load_cases([case for case in cases if case.name not in held_out], chosen)
-    validating = load_cases([case for case in cases if case.name in held_out], chosen) if held_out else []
-    initial = load_weights(initial_weights)[0].state_dict() if initial_weights else None
-    trainer = Trainer(configuration, training, validating, folder, initial, device)
-    with progress_bar() as bar:
-        task = bar.add_task("training", total=steps, completed=trainer.step)
+    run = Run(cases_dir, folder, tuple(sorted(held_out)), configuration, initial_weights, device, mlflow_uri)
+    processes = torch.cuda.device_count() if device is None else 1
+    launch(_train, max(processes, 1), run)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every process of a training needs; picklable.
+
+    Attributes:
+        cases_dir: BraTS-style case folders.
+        folder: where checkpoints go.
+        validation: names of the cases kept for validation.
+        configuration: the training.
+        initial_weights: file to start from, or None.
+        device: ``cpu`` or ``cuda``; None = the best there is.
+        mlflow_uri: tracking URI, or None.
+    """
+
+    cases_dir: Path
+    folder: Path
+    validation: tuple[str, ...]
+    configuration: TrainingConfiguration
+    initial_weights: Path | None
+    device: str | None
+    mlflow_uri: str | None
+
+
+def _train(rank: int, run: Run) -> None:
+    """One process of the training; only the first one talks."""
+    cases = [case for case in find_cases(run.cases_dir) if case.label is not None]
+    modalities = run.configuration.network.modalities
+    training = load_cases([case for case in cases if case.name not in run.validation], modalities)
+    held_out = [case for case in cases if case.name in run.validation]
+    validating = load_cases(held_out, modalities) if held_out and rank == 0 else []
+    initial = load_weights(run.initial_weights)[0].state_dict() if run.initial_weights else None
+    with ExitStack() as stack:
+        tracker = None
+        if rank == 0:
+            tracker = stack.enter_context(Tracker(run.folder, run.mlflow_uri, asdict(run.configuration)))
+        trainer = Trainer(run.configuration, training, validating, run.folder, initial, run.device, tracker)
+        if rank != 0:
+            trainer.run()
+            return
+        bar = stack.enter_context(progress_bar())
+        task = bar.add_task("training", total=run.configuration.steps, completed=trainer.step)
 
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.step, description=f"loss {progress.loss:.3f}")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import nibabel as nib
 from nibabel.filebasedimages import ImageFileError
@@ -103,8 +104,9 @@ def open_study(study: Study, others: Mapping[str, Study] | None = None) -> CaseF
 
     Args:
         study: the case.
-        others: all cases of the folder; where given, a single file ``X_flair`` finds its siblings ``X_t1``,
-            ``X_t1ce`` and ``X_t2`` (four volumes uploaded one by one from a viewer).
+        others: all cases of the folder; where given, a single file ``X_flair`` finds its siblings: the files
+            ``X_t1``, ``X_t1ce`` and ``X_t2`` (four volumes uploaded one by one from a viewer), or the other
+            sequences of a case folder ``X`` (one of its files, opened in a viewer and uploaded).
 
     Raises:
         InvalidValueError: the case's files are gone.
@@ -130,13 +132,19 @@ def _siblings(study: Study, others: Mapping[str, Study]) -> dict[str, Path]:
     for suffix in Modality(own).file_suffixes:
         if study.name.lower().endswith(suffix):
             stem = study.name[: -len(suffix)]
-            found = {}
+            folder = others.get(stem)
+            found = dict(_folder_sequences(folder)) if folder else {}
             for modality in Modality:
                 for name in (stem + s for s in modality.file_suffixes):
                     if name in others and not others[name].is_folder:
                         found[modality.value] = others[name].path
             return {**found, own: study.path}
     return {own: study.path}
+
+
+def _folder_sequences(study: Study) -> Mapping[str, Path]:
+    case = case_in_folder(study.path) if study.is_folder and study.path.is_dir() else None
+    return case.sequences if case else {}
 
 
 def _channel_count(path: Path) -> int:
@@ -190,7 +198,11 @@ def _cut_channel(path: Path, name: str, modality: str, cache: Path) -> Path:
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise UnsupportedKindError(f"{name}: not a readable NIfTI file (.nii or .nii.gz)") from error
     cache.mkdir(parents=True, exist_ok=True)
-    temporary = cache / f".{os.getpid()}.{target.name}"
-    nib.save(picture, temporary)
-    os.replace(temporary, target)
+    # A name of its own for every writer: two requests may ask for the same sequence at once.
+    temporary = cache / f".{uuid4().hex}.{target.name}"
+    try:
+        nib.save(picture, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target

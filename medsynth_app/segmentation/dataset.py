@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.volume import Volume
@@ -78,7 +78,7 @@ def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str]) -> list[La
 def _load_or_none(case: CaseFiles, modalities: Sequence[str]) -> LabelledCase | None:
     try:
         return load_case(case, modalities)
-    except (InvalidValueError, OSError) as error:
+    except (MedSynthError, OSError) as error:
         logger.warning("case skipped: %s", error)
         return None
 

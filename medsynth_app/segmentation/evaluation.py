@@ -72,7 +72,10 @@ def evaluate_cases(
         if case.label is None:
             raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
         reference = read_submitted_label(case.label, volume, name=f"{case.name} label")
-        rows[case.name] = {"regions": score_labels(found, reference, volume.spacing), "seconds": round(seconds, 3)}
+        rows[case.name] = {
+            "regions": score_labels(found, reference, volume.spacing),
+            "seconds": round(seconds, 3),
+        }
         on_case(case.name)
     return EvaluationReport(rows, _summary(rows), float(np.median([row["seconds"] for row in rows.values()])))
 
@@ -84,6 +87,7 @@ def _summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, f
         for region in TumorRegion:
             names = next(iter(rows.values()))["regions"][region.value]
             summary[kind][region.value] = {
-                name: float(function([row["regions"][region.value][name] for row in rows.values()])) for name in names
+                name: float(function([row["regions"][region.value][name] for row in rows.values()]))
+                for name in names
             }
     return summary

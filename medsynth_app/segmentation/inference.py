@@ -56,7 +56,7 @@ class InferenceConfiguration:
             raise InvalidValueError(f"precision: {self.precision!r} must be one of {', '.join(PRECISIONS)}")
         if not 0.0 <= self.window_overlap < 0.9:
             raise InvalidValueError(f"window_overlap: {self.window_overlap} must be in [0, 0.9)")
-        if self.memory_limit_gb < 0:
+        if not self.memory_limit_gb >= 0:
             raise InvalidValueError(f"memory_limit_gb: {self.memory_limit_gb} must not be negative")
 
 
@@ -70,7 +70,6 @@ class Segmentation:
         centroid_ras_mm: centre of the whole tumour in RAS mm, or None where there is none.
         bounding_box_voxels: [[start], [stop]) of the whole tumour in voxels of the image, or None.
         mean_entropy: mean predictive entropy over the brain, 0 (sure) to 1 (all classes equally likely).
-        windows: 1 for a whole-brain pass, else the number of windows.
     """
 
     labels: np.ndarray
@@ -128,9 +127,13 @@ def predict_logits(
 
 def _padding(shape: tuple[int, ...]) -> list[int]:
     """Zeros to append, in the order ``torch.nn.functional.pad`` wants (last axis first)."""
+    wanted = [side + -side % SIDE_MULTIPLE for side in shape]
+    if max(wanted) == SIDE_MULTIPLE:
+        # A single voxel at the deepest level has no mean and spread to normalise by.
+        wanted[-1] += SIDE_MULTIPLE
     padding: list[int] = []
-    for side in reversed(shape):
-        padding += [0, -side % SIDE_MULTIPLE]
+    for side, target in zip(reversed(shape), reversed(wanted)):
+        padding += [0, target - side]
     return padding
 
 

@@ -6,9 +6,12 @@ enhancing tumour. To add one: write its builder and give it a line in ``NETWORKS
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from monai.networks.nets import BasicUNet, DynUNet, SegResNet
@@ -30,12 +33,14 @@ class NetworkConfiguration:
         modalities: sequences it reads, in channel order.
         width: channels of its first level; deeper levels double it.
         dropout: probability of dropping a channel, 0.1-0.3 for the classic U-Net.
+        enhancement_map: give the network one more channel, see ``EnhancementMap``; needs T1 and T1ce.
     """
 
     name: str = "unet"
     modalities: tuple[str, ...] = tuple(m.value for m in Modality)
     width: int = 16
     dropout: float = 0.1
+    enhancement_map: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in NETWORKS:
@@ -43,11 +48,64 @@ class NetworkConfiguration:
         known = [m.value for m in Modality]
         unknown = [m for m in self.modalities if m not in known]
         if unknown or not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise InvalidValueError(f"modalities: {list(self.modalities)} must be chosen from {known}, each once")
+            raise InvalidValueError(
+                f"modalities: {list(self.modalities)} must be chosen from {known}, each once"
+            )
         if not 1 <= self.width <= 128:
             raise InvalidValueError(f"width: {self.width} must be between 1 and 128")
         if not 0.0 <= self.dropout < 1.0:
             raise InvalidValueError(f"dropout: {self.dropout} must be in [0, 1)")
+        if self.enhancement_map and not {Modality.T1.value, Modality.T1CE.value} <= set(self.modalities):
+            raise InvalidValueError(
+                f"enhancement_map: needs t1 and t1ce, the modalities are {list(self.modalities)}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels that the first convolution reads."""
+        return len(self.modalities) + int(self.enhancement_map)
+
+
+class EnhancementMap(nn.Module):
+    """Appends what contrast agent added: T1ce less the part of it that T1 explains, in standard deviations.
+
+    Each case is fitted by itself (T1ce = a T1 + b over the voxels where both are not 0), so the map does not
+    depend on how scanner and z-score scaled the two sequences. Where either sequence is blank it is 0.
+
+    Args:
+        t1: channel of T1.
+        t1ce: channel of T1ce.
+    """
+
+    smallest_variance = 1e-4
+
+    def __init__(self, t1: int, t1ce: int) -> None:
+        super().__init__()
+        self.t1, self.t1ce = t1, t1ce
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Image (N, C, X, Y, Z) -> (N, C + 1, X, Y, Z)."""
+        before, after = image[:, self.t1].float(), image[:, self.t1ce].float()
+        inside = ((before != 0) & (after != 0)).float()
+        count = self._sum(inside).clamp_min(1)
+        before_mean, after_mean = self._sum(before * inside) / count, self._sum(after * inside) / count
+        before_rest, after_rest = (before - before_mean) * inside, (after - after_mean) * inside
+        variance = (self._sum(before_rest.square()) / count).clamp_min(self.smallest_variance)
+        slope = self._sum(before_rest * after_rest) / count / variance
+        residual = after_rest - slope * before_rest
+        deviation = (self._sum(residual.square()) / count).clamp_min(self.smallest_variance).sqrt()
+        return torch.cat((image, (residual / deviation).to(image.dtype)[:, None]), dim=1)
+
+    @staticmethod
+    def _sum(values: torch.Tensor) -> torch.Tensor:
+        return values.sum(dim=(1, 2, 3), keepdim=True)
+
+
+def _quiet_basic_unet(**arguments: Any) -> BasicUNet:
+    """MONAI's U-Net without the line it prints about itself."""
+    with redirect_stdout(io.StringIO()):
+        return BasicUNet(**arguments)
 
 
 class SubpixelUNet(nn.Module):
@@ -67,7 +125,7 @@ class SubpixelUNet(nn.Module):
     def __init__(self, in_channels: int, width: int, dropout: float) -> None:
         super().__init__()
         folded = NUMBER_OF_CLASSES * 2
-        self.body = BasicUNet(
+        self.body = _quiet_basic_unet(
             spatial_dims=3,
             in_channels=in_channels * 8,
             out_channels=folded * 8,
@@ -86,9 +144,9 @@ class SubpixelUNet(nn.Module):
 def _unet(configuration: NetworkConfiguration) -> nn.Module:
     """The classic 3-D U-Net (Cicek 2016): two 3x3x3 convolutions a level, transposed convolution up."""
     width = configuration.width
-    return BasicUNet(
+    return _quiet_basic_unet(
         spatial_dims=3,
-        in_channels=len(configuration.modalities),
+        in_channels=configuration.channels,
         out_channels=NUMBER_OF_CLASSES,
         features=(width, width * 2, width * 4, width * 8, width * 16, width),
         dropout=configuration.dropout,
@@ -97,7 +155,7 @@ def _unet(configuration: NetworkConfiguration) -> nn.Module:
 
 
 def _subpixel_unet(configuration: NetworkConfiguration) -> nn.Module:
-    return SubpixelUNet(len(configuration.modalities), configuration.width, configuration.dropout)
+    return SubpixelUNet(configuration.channels, configuration.width, configuration.dropout)
 
 
 def _segresnet(configuration: NetworkConfiguration) -> nn.Module:
@@ -105,7 +163,7 @@ def _segresnet(configuration: NetworkConfiguration) -> nn.Module:
     return SegResNet(
         spatial_dims=3,
         init_filters=configuration.width,
-        in_channels=len(configuration.modalities),
+        in_channels=configuration.channels,
         out_channels=NUMBER_OF_CLASSES,
         dropout_prob=configuration.dropout,
         norm=("GROUP", {"num_groups": math.gcd(8, configuration.width)}),
@@ -118,7 +176,7 @@ def _dynunet(configuration: NetworkConfiguration) -> nn.Module:
     """The U-Net of nnU-Net (Isensee 2021)."""
     return DynUNet(
         spatial_dims=3,
-        in_channels=len(configuration.modalities),
+        in_channels=configuration.channels,
         out_channels=NUMBER_OF_CLASSES,
         kernel_size=[3] * 5,
         strides=[1, 2, 2, 2, 2],
@@ -141,7 +199,11 @@ SIDE_MULTIPLE = 32
 
 def build_network(configuration: NetworkConfiguration) -> nn.Module:
     """The network with fresh weights."""
-    return NETWORKS[configuration.name](configuration)
+    network = NETWORKS[configuration.name](configuration)
+    if not configuration.enhancement_map:
+        return network
+    places = [configuration.modalities.index(m.value) for m in (Modality.T1, Modality.T1CE)]
+    return nn.Sequential(EnhancementMap(*places), network)
 
 
 def to_device(network: nn.Module, device: torch.device) -> nn.Module:

@@ -23,10 +23,17 @@ from torch import nn
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import LabelledCase, training_batch
-from medsynth_app.segmentation.inference import InferenceConfiguration, has_native_bf16, predict_logits
+from medsynth_app.segmentation.distributed import agree, average_gradients, rank_and_size
+from medsynth_app.segmentation.inference import (
+    PRECISIONS,
+    InferenceConfiguration,
+    has_native_bf16,
+    predict_logits,
+)
 from medsynth_app.segmentation.losses import build_loss
 from medsynth_app.segmentation.metrics import region_mask
 from medsynth_app.segmentation.network import SIDE_MULTIPLE, NetworkConfiguration, build_network, to_device
+from medsynth_app.segmentation.tracking import Tracker, validation_picture
 from medsynth_app.segmentation.transforms import CleaningConfiguration, clean_labels
 from medsynth_app.segmentation.weights import save_weights
 from medsynth_app.vocabulary import TumorRegion
@@ -80,6 +87,18 @@ class TrainingConfiguration:
                 raise InvalidValueError(f"{name}: {getattr(self, name)} must be at least 1")
         if any(side < SIDE_MULTIPLE or side % SIDE_MULTIPLE for side in self.patch_size):
             raise InvalidValueError(f"patch_size: {self.patch_size} must be multiples of {SIDE_MULTIPLE}")
+        if self.network.name == "subpixel_unet" and max(self.patch_size) == SIDE_MULTIPLE:
+            raise InvalidValueError(
+                f"patch_size: {self.patch_size} leaves subpixel_unet one voxel at its deepest level; "
+                f"one side must be at least {2 * SIDE_MULTIPLE}"
+            )
+        if self.precision not in PRECISIONS:
+            raise InvalidValueError(f"precision: {self.precision!r} must be one of {', '.join(PRECISIONS)}")
+        for name in ("warmup_steps", "patience"):
+            if getattr(self, name) < 0:
+                raise InvalidValueError(f"{name}: {getattr(self, name)} must not be negative")
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise InvalidValueError(f"ema_decay: {self.ema_decay} must be in [0, 1)")
         if not 0.0 < self.learning_rate < 1.0:
             raise InvalidValueError(f"learning_rate: {self.learning_rate} must be between 0 and 1")
 
@@ -117,9 +136,10 @@ class Trainer:
         folder: where checkpoints go.
         initial_weights: state of the network to start from, else fresh weights by seed.
         device: ``cuda`` where there is one by default.
+        tracker: receives curves and a picture of the validation cases.
 
     Raises:
-        InvalidValueError: the folder holds a run of another configuration.
+        InvalidValueError: there is no training case, or the folder holds a run of another configuration.
     """
 
     def __init__(
@@ -130,11 +150,16 @@ class Trainer:
         folder: Path,
         initial_weights: dict[str, torch.Tensor] | None = None,
         device: str | None = None,
+        tracker: Tracker | None = None,
     ) -> None:
+        if not training_cases:
+            raise InvalidValueError("training_cases: at least one labelled case is needed, got none")
         self.configuration = configuration
         self.training_cases = training_cases
         self.validation_cases = validation_cases
         self.folder = folder
+        self.tracker = tracker
+        self.rank, self.processes = rank_and_size()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.manual_seed(configuration.seed)
         network = build_network(configuration.network)
@@ -165,9 +190,11 @@ class Trainer:
         configuration = self.configuration
         losses: list[float] = []
         begin, first_step = time.monotonic(), self.step
-        while self.step < configuration.steps and not should_stop():
+        while self.step < configuration.steps and not self._gains_no_more() and not should_stop():
             losses.append(self._update())
             self.step += 1
+            if self.tracker:
+                self.tracker.figures(self.step, {"loss": losses[-1], "learning_rate": self._learning_rate()})
             validation = None
             if self.step % configuration.validate_every == 0 or self.step == configuration.steps:
                 validation = self._validate_and_store()
@@ -180,10 +207,18 @@ class Trainer:
                     )
                 )
                 losses.clear()
-            if configuration.patience and self.validations_without_gain >= configuration.patience:
-                logger.info("training stopped early at step %d", self.step)
-                break
         return self.best
+
+    def _gains_no_more(self) -> bool:
+        """Early stopping, as process 0 sees it; also of a run that is taken up again."""
+        patience = self.configuration.patience
+        if patience == 0 or not agree(self.validations_without_gain >= patience, self.device):
+            return False
+        logger.info("training stops early at step %d", self.step)
+        return True
+
+    def _learning_rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def _update(self) -> float:
         """One optimizer update; returns its loss."""
@@ -194,9 +229,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for part in range(configuration.accumulation):
-            loss = self._forward(self.step * configuration.accumulation + part) / configuration.accumulation
+            # Every process of a group draws patches of its own.
+            index = (self.step * configuration.accumulation + part) * self.processes + self.rank
+            loss = self._forward(index) / configuration.accumulation
             loss.backward()
             total += float(loss.detach())
+        average_gradients(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.gradient_clip)
         if torch.isfinite(norm):
             self.optimizer.step()
@@ -234,7 +272,10 @@ class Trainer:
                 average.copy_(current)
 
     def _validate_and_store(self) -> dict[str, float]:
-        scores = mean_dice(self.average, self.validation_cases, self.configuration.precision)
+        """Process 0 validates and writes for the whole group."""
+        if self.rank != 0:
+            return {}
+        scores, pictures = validate(self.average, self.validation_cases, self.configuration.precision)
         mean = float(np.mean(list(scores.values()))) if scores else None
         better = mean is None or self.best is None or mean > self.best
         self.validations_without_gain = 0 if better else self.validations_without_gain + 1
@@ -246,6 +287,9 @@ class Trainer:
             )  # fmt: skip
         self.history.append({"step": self.step, "dice": scores, "mean": mean})
         self._store()
+        if self.tracker and scores:
+            self.tracker.figures(self.step, {f"dice/{region}": value for region, value in scores.items()})
+            self.tracker.picture(self.step, "validation", validation_picture(pictures))
         return scores
 
     def _store(self) -> None:
@@ -264,7 +308,9 @@ class Trainer:
         torch.save(state, temporary)
         os.replace(temporary, self._checkpoint)
         lines = "".join(json.dumps(entry) + "\n" for entry in self.history)
-        (self.folder / "history.jsonl").write_text(lines)
+        temporary = self.folder / "history.tmp"
+        temporary.write_text(lines)
+        os.replace(temporary, self.folder / "history.jsonl")
 
     def _resume(self) -> None:
         state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
@@ -289,24 +335,36 @@ def learning_rate_at(step: int, configuration: TrainingConfiguration) -> float:
     return configuration.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def mean_dice(network: nn.Module, cases: Sequence[LabelledCase], precision: str = "auto") -> dict[str, float]:
-    """Mean Dice per region over whole cases, cleaned as at inference; empty without cases."""
-    if not cases:
-        return {}
+ValidationRow = tuple[str, np.ndarray, np.ndarray, np.ndarray]
+
+
+def validate(
+    network: nn.Module, cases: Sequence[LabelledCase], precision: str = "auto"
+) -> tuple[dict[str, float], list[ValidationRow]]:
+    """Whole validation cases through the network, cleaned as at inference.
+
+    Returns:
+        mean Dice per region (empty without cases); for each case its name, FLAIR (X, Y, Z), reference and
+        prediction.
+    """
     configuration = InferenceConfiguration(precision=precision)
-    rows = []
+    scores, rows = [], []
     for case in cases:
-        found = (
-            predict_logits(case.image.float(), network, configuration)
-            .argmax(dim=0)
-            .to(torch.uint8)
-            .cpu()
-            .numpy()
+        logits = predict_logits(case.image.float(), network, configuration)
+        found = clean_labels(
+            logits.argmax(dim=0).to(torch.uint8).cpu().numpy(), 1e-3, CleaningConfiguration()
         )
-        found = clean_labels(found, 1e-3, CleaningConfiguration())
-        rows.append([_dice(found, case.label.numpy(), region) for region in TumorRegion])
-        logger.info("validation %s: %s", case.name, " ".join(f"{value:.3f}" for value in rows[-1]))
-    return dict(zip((region.value for region in TumorRegion), np.mean(rows, axis=0).tolist()))
+        reference = case.label.numpy()
+        scores.append([_dice(found, reference, region) for region in TumorRegion])
+        rows.append((case.name, case.image[0].float().numpy(), reference, found))
+        logger.info("validation %s: %s", case.name, " ".join(f"{value:.3f}" for value in scores[-1]))
+    means = np.mean(scores, axis=0).tolist() if scores else []
+    return dict(zip((region.value for region in TumorRegion), means)), rows
+
+
+def mean_dice(network: nn.Module, cases: Sequence[LabelledCase], precision: str = "auto") -> dict[str, float]:
+    """Mean Dice per region over whole cases; empty without cases."""
+    return validate(network, cases, precision)[0]
 
 
 def _dice(predicted: np.ndarray, reference: np.ndarray, region: TumorRegion) -> float:

@@ -1,0 +1,129 @@
+"""Marks that tell a synthetic NIfTI image from a patient's.
+
+Two places carry the mark: the header's ``descrip`` (80 bytes; it survives a rewrite by ITK, SimpleITK and
+3D Slicer) and a header extension with the whole record as JSON (kept by nibabel, dropped by ITK).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+
+from medsynth_app.errors import InvalidValueError
+
+SYNTHETIC_PREFIX = "SYNTHETIC"
+DESCRIP_BYTES = 79
+"""The field holds 80 bytes; the last stays 0 for readers in C."""
+EXTENSION_CODE = 6
+"""NIfTI-1 extension code of a plain-text comment (nifti1_io.h, NIFTI_ECODE_COMMENT)."""
+_EXTENSION_KEY = "medsynth_synthetic"
+
+
+@dataclass(frozen=True)
+class SyntheticMark:
+    """Where a synthetic image comes from.
+
+    Attributes:
+        generator: public name of the generator, for example ``tumor_case_synthesis``.
+        version: version of MedSynth that made it.
+        seed: the seed that makes it again.
+        conditions: what was asked for; JSON values only.
+        weights_hash: hash of the network's weights, or None for a generator without any.
+    """
+
+    generator: str
+    version: str
+    seed: int
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    weights_hash: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.generator or " " in self.generator:
+            raise InvalidValueError(f"generator: {self.generator!r} must be one word without spaces")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record with JSON values, as it is kept in headers and in the datastore's info."""
+        return {
+            "synthetic": True,
+            "generator": self.generator,
+            "version": self.version,
+            "weights_hash": self.weights_hash,
+            "seed": self.seed,
+            "conditions": dict(self.conditions),
+        }
+
+    @property
+    def short_text(self) -> str:
+        """The line for ``descrip``: starts with SYNTHETIC, at most 79 ASCII bytes."""
+        text = f"{SYNTHETIC_PREFIX} MedSynth {self.version} {self.generator} seed={self.seed}"
+        return text.encode("ascii", "replace")[:DESCRIP_BYTES].decode("ascii")
+
+
+def synthetic_nifti(array: np.ndarray, affine: np.ndarray, mark: SyntheticMark) -> nib.Nifti1Image:
+    """A NIfTI image that says in its header that it is synthetic.
+
+    Args:
+        array: (X, Y, Z) or (X, Y, Z, C), stored in its own dtype without scaling.
+        affine: (4, 4), voxel -> RAS mm; written to sform and qform alike, both with code 1 (scanner).
+        mark: origin of the image.
+
+    Returns:
+        The image with units mm, display range 0..maximum, the mark in ``descrip`` and in an extension.
+    """
+    image = nib.Nifti1Image(array, affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    image.header["cal_max"] = float(array.max()) if array.size else 0.0
+    mark_synthetic(image, mark)
+    return image
+
+
+def mark_synthetic(image: nib.Nifti1Image, mark: SyntheticMark) -> None:
+    """Write the mark into an image's header, replacing an earlier one."""
+    image.header["descrip"] = mark.short_text
+    others = [extension for extension in image.header.extensions if _record(extension) is None]
+    text = json.dumps({_EXTENSION_KEY: mark.as_dict()}, sort_keys=True)
+    image.header.extensions[:] = [*others, nib.nifti1.Nifti1Extension(EXTENSION_CODE, text.encode())]
+
+
+def is_synthetic(image: nib.Nifti1Image) -> bool:
+    """Whether the header says that the image is synthetic, in either place."""
+    descrip = bytes(image.header["descrip"].tobytes()).split(b"\0")[0].decode("latin-1")
+    return descrip.startswith(SYNTHETIC_PREFIX) or read_mark(image) is not None
+
+
+def is_marked_synthetic(path: Path) -> bool:
+    """Whether a file's header says that the image is synthetic; False for what is no NIfTI file."""
+    try:
+        image: Any = nib.load(path)
+        return is_synthetic(image)
+    except (ImageFileError, OSError, EOFError, ValueError, KeyError):
+        return False
+
+
+def read_mark(image: nib.Nifti1Image) -> dict[str, Any] | None:
+    """The whole record from the header extension, or None where no reader-proof copy is left."""
+    for extension in image.header.extensions:
+        record = _record(extension)
+        if record is not None:
+            return record
+    return None
+
+
+def _record(extension: Any) -> dict[str, Any] | None:
+    """The mark inside one header extension, or None if it is another's."""
+    content = extension.get_content()
+    try:
+        text = content.decode() if isinstance(content, bytes) else str(content)
+        record = json.loads(text.rstrip("\0"))[_EXTENSION_KEY]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return record if isinstance(record, dict) else None
