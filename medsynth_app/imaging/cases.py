@@ -32,12 +32,14 @@ class CaseFiles:
         sequences: modality -> file with that sequence alone.
         combined: one 4-D file with all four sequences, or None.
         label: label map, or None.
+        notes: what was done to the files that the user should know (chosen or interpolated series).
     """
 
     name: str
     sequences: dict[str, Path] = field(default_factory=dict)
     combined: Path | None = None
     label: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def missing(self, modalities: Sequence[str]) -> list[str]:
         """The wanted sequences that have no file."""

@@ -59,8 +59,8 @@ def reorient(volume: Volume, axes: tuple[str, str, str] = CANONICAL_AXES) -> Vol
 def undo_reorient(volume: Volume, source_affine: np.ndarray) -> Volume:
     """The way back of ``reorient(source)``: array axes as those of the image that came in.
 
-    Halfway between two axes (45 degrees) both are equally close, and asking the turned image again may give the
-    other one; the source's affine gives the same answer as on the way in.
+    Halfway between two axes (45 degrees) both are equally close, and asking the turned image again may give
+    the other one; the source's affine gives the same answer as on the way in.
 
     Args:
         volume: on the grid of ``reorient(source)``.
@@ -115,7 +115,7 @@ def resample(volume: Volume, affine: np.ndarray, shape: tuple[int, int, int], *,
         order: 0 nearest voxel (label maps), 1 trilinear.
     """
     index_map = np.linalg.inv(volume.affine) @ affine
-    # A place between the outermost voxel centres and the faces has a nearest voxel, but no two to interpolate.
+    # Between the outermost voxel centres and the faces a place has a nearest voxel, but no two to mix.
     mode = "constant" if order else "grid-constant"
     channels = [
         affine_transform(

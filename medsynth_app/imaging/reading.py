@@ -143,7 +143,7 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
 
 def _check_type(dtype: np.dtype, name: str) -> None:
     if dtype.kind not in "biuf":
-        raise InvalidValueError(f"{name}: must hold one number a voxel, holds colours or complex values ({dtype})")
+        raise InvalidValueError(f"{name}: must hold one number a voxel, not colours or complex ({dtype})")
 
 
 def _check_forms(image: nib.Nifti1Image, name: str) -> None:

@@ -106,8 +106,9 @@ def _patch_center(
         center = [_uniform(0, n - 1, generator) for n in label.shape]
     limited = []
     for position, side, patch in zip(center, label.shape, patch_size):
-        half = patch / 2
-        limited.append(min(max(position, half), side - half) if side > patch else (side - 1) / 2)
+        start = min(max(int(position) - patch // 2, 0), side - patch) if side > patch else (side - patch) // 2
+        # Voxel centres of the patch lie on voxel centres of the image: unrotated patches are exact crops.
+        limited.append(start + (patch - 1) / 2)
     return limited
 
 
@@ -118,7 +119,7 @@ def _sampling_grid(
     configuration: AugmentationConfiguration,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Source voxel of every patch voxel, in the units of ``grid_sample``: (1, *patch_size, 3), last axis z, y, x."""
+    """Source of every patch voxel in the units of ``grid_sample``: (1, *patch_size, 3), last axis z, y, x."""
     matrix = torch.eye(3)
     if _happens(configuration.spatial_probability, generator):
         matrix = _rotation(configuration.rotation_degrees, generator) / _uniform(

@@ -186,7 +186,7 @@ class Trainer:
     def run(
         self, on_progress: ProgressCallback | None = None, should_stop: Callable[[], bool] = lambda: False
     ) -> float | None:
-        """Train until the end, early stopping, or ``should_stop``; returns the best mean Dice, None without cases."""
+        """Train until the end, early stopping, or ``should_stop``; returns the best mean Dice, or None."""
         configuration = self.configuration
         losses: list[float] = []
         begin, first_step = time.monotonic(), self.step

@@ -49,7 +49,7 @@ def load_weights(path: Path) -> tuple[nn.Module, NetworkConfiguration, dict[str,
 
     Raises:
         UnsupportedKindError: not a safetensors file (415).
-        InvalidValueError: the file is not of a MedSynth segmentation network, or its tensors do not fit (422).
+        InvalidValueError: not of a MedSynth segmentation network, or its tensors do not fit (422).
     """
     try:
         with safe_open(str(path), framework="pt") as file:
