@@ -76,10 +76,10 @@ def _read_part(part: str) -> tuple[np.ndarray, np.ndarray]:
     for place in places:
         path = Path(place) / _FILE_PATTERN.format(part=part)
         if path.is_file():
-            image = nib.load(path)
+            image = nib.Nifti1Image.from_filename(path)
             return np.asarray(image.dataobj, dtype=np.float32) / np.float32(255.0), np.array(image.affine)
     raise NotFoundError(
-        f"template: the ICBM 152 {part} map is not installed; install the package nilearn (0.14) that carries it"
+        f"template: the ICBM 152 {part} map is missing; install the package nilearn (0.14), which carries it"
     )
 
 

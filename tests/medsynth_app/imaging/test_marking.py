@@ -1,0 +1,72 @@
+"""Marks of synthetic NIfTI files."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.marking import (
+    SyntheticMark,
+    is_synthetic,
+    mark_synthetic,
+    read_mark,
+    synthetic_nifti,
+)
+
+AFFINE = np.array([[-1.0, 0, 0, 0], [0, -1.0, 0, 239], [0, 0, 1.0, 0], [0, 0, 0, 1]])
+MARK = SyntheticMark("tumor_case_synthesis", "0.1.0", 7, {"volume_ml": 60.0, "site": None})
+
+
+@pytest.fixture
+def image() -> nib.Nifti1Image:
+    return synthetic_nifti(np.arange(60, dtype=np.uint8).reshape(3, 4, 5), AFFINE, MARK)
+
+
+def test_mark_survives_a_file(image: nib.Nifti1Image, tmp_path: Path) -> None:
+    nib.save(image, tmp_path / "a.nii.gz")
+    back = nib.load(tmp_path / "a.nii.gz")
+    assert is_synthetic(back)
+    assert read_mark(back) == MARK.as_dict()
+    assert back.header["descrip"].item() == b"SYNTHETIC MedSynth 0.1.0 tumor_case_synthesis seed=7"
+
+
+def test_mark_survives_a_rewrite_by_simpleitk(image: nib.Nifti1Image, tmp_path: Path) -> None:
+    import SimpleITK as sitk
+
+    nib.save(image, tmp_path / "a.nii.gz")
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")), str(tmp_path / "b.nii.gz"))
+    assert is_synthetic(nib.load(tmp_path / "b.nii.gz"))
+
+
+def test_header_places_the_image_alike_for_every_reader(image: nib.Nifti1Image) -> None:
+    (sform, sform_code), (qform, qform_code) = image.get_sform(coded=True), image.get_qform(coded=True)
+    np.testing.assert_allclose(sform, AFFINE)
+    np.testing.assert_allclose(qform, AFFINE)
+    assert (int(sform_code), int(qform_code)) == (1, 1)
+    assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_a_new_mark_replaces_the_old_one_and_keeps_other_extensions(image: nib.Nifti1Image) -> None:
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"a comment"))
+    mark_synthetic(image, SyntheticMark("other", "0.2.0", 8))
+    assert len(image.header.extensions) == 2
+    assert read_mark(image)["generator"] == "other"
+
+
+def test_an_ordinary_image_is_not_synthetic() -> None:
+    plain = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4))
+    plain.header["descrip"] = b"TE=3.2 a patient"
+    plain.header.extensions.append(nib.nifti1.Nifti1Extension(6, b'{"a": 1}'))
+    assert not is_synthetic(plain)
+    assert read_mark(plain) is None
+
+
+def test_long_names_fit_the_header_field() -> None:
+    assert len(SyntheticMark("g" * 200, "0.1.0", 2**62).short_text) == 79
+
+
+def test_generator_name_is_one_word() -> None:
+    with pytest.raises(InvalidValueError, match="generator: 'two words'"):
+        SyntheticMark("two words", "0.1.0", 1)
