@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medsynth_app.commands import clinical_benchmark
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
 
@@ -16,6 +17,10 @@ application = typer.Typer(help="Measure MedSynth's claims on this machine.", no_
 @application.callback()
 def _group() -> None:
     """Measure MedSynth's claims on this machine."""
+
+
+application.command("cross-check")(clinical_benchmark.cross_check)
+application.command("hospitals")(clinical_benchmark.hospitals)
 
 
 @application.command("segmentation")

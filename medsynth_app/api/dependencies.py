@@ -1,0 +1,120 @@
+"""What the routes need and do not make themselves. The application that mounts them puts its own in place:
+
+    server.dependency_overrides[get_clinic] = lambda: clinic
+    server.dependency_overrides[get_studies] = lambda: studies
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+from fastapi import Depends, Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from medsynth_app.clinical.clinic import Clinic
+from medsynth_app.errors import MalformedRequestError, OverloadedError, TooLargeError, UnsupportedKindError
+from medsynth_app.imaging.cases import CaseFiles
+
+LARGEST_JSON_BYTES = 1 << 20
+
+
+class Studies(Protocol):
+    """Cases and their labels: the part of a datastore that the cross-check needs."""
+
+    def case(self, name: str) -> CaseFiles:
+        """The files of a case; NotFoundError where there is none."""
+        ...
+
+    def label_tags(self, name: str) -> tuple[str, ...]:
+        """Tags of the labels that a case has."""
+        ...
+
+    def label_file(self, name: str, tag: str) -> Path:
+        """A label; NotFoundError where there is none of that tag."""
+        ...
+
+    def save_label(self, name: str, labels: np.ndarray, affine: np.ndarray, tag: str, info: dict[str, Any]) -> None:
+        """Keep a label map (X, Y, Z) under a tag of its own."""
+        ...
+
+
+def get_clinic() -> Clinic:
+    """The clinic that the application runs.
+
+    Raises:
+        OverloadedError: it runs none.
+    """
+    raise OverloadedError("the clinic is not set up on this server", code="clinic_unavailable")
+
+
+def get_studies() -> Studies | None:
+    """The application's cases; None where it has none."""
+    return None
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request's body, read but not checked.
+
+    Attributes:
+        values: JSON values, or those of the form field ``params``.
+        files: uploads by field name.
+    """
+
+    values: Any
+    files: dict[str, UploadFile] = field(default_factory=dict)
+
+
+async def receive_body(request: Request) -> Received:
+    """JSON, FHIR JSON or a multipart form with ``params`` and files; waiting for bytes is all that happens here.
+
+    Raises:
+        MalformedRequestError: not JSON.
+        UnsupportedKindError: another kind of body.
+        TooLargeError: more JSON than any form needs.
+    """
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _receive_form(request)
+    if kind and not kind.endswith("json"):
+        raise UnsupportedKindError(
+            f"content-type: {kind[:60]!r} received; allowed: application/json, application/fhir+json, "
+            "multipart/form-data"
+        )
+    content = await request.body()
+    if len(content) > LARGEST_JSON_BYTES:
+        raise TooLargeError(f"body: {len(content)} bytes; allowed: up to {LARGEST_JSON_BYTES}")
+    return Received(_json(content, "body"))
+
+
+async def _receive_form(request: Request) -> Received:
+    try:
+        form = await request.form(max_files=4, max_fields=10)
+    except HTTPException:
+        raise MalformedRequestError("body: the multipart form cannot be read") from None
+    params = form.get("params", "{}")
+    if not isinstance(params, str):
+        raise MalformedRequestError("params: must be a text field with a JSON object, not a file")
+    files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
+    return Received(_json(params.encode(), "params"), files)
+
+
+def _json(content: bytes, name: str) -> Any:  # noqa: ANN401 - untrusted
+    try:
+        return json.loads(content.decode() or "{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise MalformedRequestError(f"{name}: is not JSON") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+ClinicHere = Annotated[Clinic, Depends(get_clinic)]
+StudiesHere = Annotated[Studies | None, Depends(get_studies)]
+Body = Annotated[Received, Depends(receive_body)]

@@ -1,0 +1,17 @@
+"""``/medsynth/api/``: all routes of the clinic in one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from medsynth_app.api.routes import cross_check, health, hospitals, regions, symptoms
+
+PREFIX = "/medsynth/api"
+
+
+def build_router() -> APIRouter:
+    """The routes; the application puts clinic and studies in place (see `dependencies`)."""
+    router = APIRouter(prefix=PREFIX)
+    for part in (symptoms, regions, cross_check, hospitals, health):
+        router.include_router(part.router)
+    return router

@@ -1,0 +1,1 @@
+"""The routes of ``/medsynth/api/``, one file a subject."""

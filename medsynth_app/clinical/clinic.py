@@ -1,0 +1,189 @@
+"""A clinic at work: database, atlas, score and directory, each opened at first use and then kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from medsynth_app.clinical.assessment import (
+    Assessment,
+    AssessmentTools,
+    Place,
+    assess,
+    draw_pictures,
+)
+from medsynth_app.clinical.cross_check import CrossChecker
+from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
+from medsynth_app.clinical.database import Database, open_database
+from medsynth_app.clinical.free_text import LONGEST_PHRASE
+from medsynth_app.clinical.hospitals import HospitalDirectory
+from medsynth_app.clinical.intake import Intake
+from medsynth_app.clinical.lesion_library import LibraryConfiguration, load_lesion_library
+from medsynth_app.clinical.phrases import split_phrases
+from medsynth_app.clinical.picture_store import PictureStore
+from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.symptom_model import SymptomDefinition
+from medsynth_app.clinical.tumor_images import TumorImages
+from medsynth_app.imaging.atlas import Atlas, load_atlas
+from medsynth_app.imaging.registration import RegistrationConfiguration
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClinicConfiguration:
+    """Where a clinic keeps its things.
+
+    Attributes:
+        database: ``sqlite:///FILE``, ``postgresql://USER@HOST/NAME``, or a file name for SQLite.
+        picture_folder: where the pictures of cross-checks are kept.
+        cache_folder: where atlas and lesion library are kept; the user's cache folder where None.
+        registration: how heads are brought to the atlas.
+        library: how the lesions that a score is compared with are drawn.
+    """
+
+    database: str | Path
+    picture_folder: Path
+    cache_folder: Path | None = None
+    registration: RegistrationConfiguration = RegistrationConfiguration()
+    library: LibraryConfiguration = LibraryConfiguration()
+
+
+class Clinic:
+    """Everything a cross-check needs.
+
+    Args:
+        configuration: where things are kept.
+    """
+
+    def __init__(self, configuration: ClinicConfiguration) -> None:
+        self.configuration = configuration
+        self.pictures = PictureStore(configuration.picture_folder)
+        self._opening = threading.RLock()
+
+    # ---- opened at first use -------------------------------------------------------------------------
+
+    @property
+    def repository(self) -> Repository:
+        """The database."""
+        with self._opening:
+            return self._repository
+
+    @property
+    def definitions(self) -> Mapping[str, SymptomDefinition]:
+        """The knowledge base as the score takes it."""
+        with self._opening:
+            return self._definitions
+
+    @property
+    def directory(self) -> HospitalDirectory:
+        """The hospitals."""
+        with self._opening:
+            return self._directory
+
+    @property
+    def tools(self) -> AssessmentTools:
+        """Atlas, score and directory; about 20 s the first time on a machine, then from the cache."""
+        with self._opening:
+            return self._tools
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a cross-check could begin at once; never waits."""
+        return "_tools" in self.__dict__
+
+    @property
+    def atlas_version(self) -> str | None:
+        """Hash of the atlas, None while it is not loaded."""
+        return self._tools.atlas.version if self.is_ready else None
+
+    @cached_property
+    def _database(self) -> Database:
+        return open_database(self.configuration.database)
+
+    @cached_property
+    def _repository(self) -> Repository:
+        return Repository(self._database)
+
+    @cached_property
+    def _definitions(self) -> dict[str, SymptomDefinition]:
+        return self._repository.symptom_definitions()
+
+    @cached_property
+    def _directory(self) -> HospitalDirectory:
+        return HospitalDirectory(self._repository)
+
+    @cached_property
+    def _tools(self) -> AssessmentTools:
+        given = self.configuration
+        atlas: Atlas = load_atlas(given.cache_folder)
+        library = load_lesion_library(atlas, given.library, given.cache_folder)
+        version = self._repository.knowledge_version()
+        return AssessmentTools(
+            atlas=atlas,
+            checker=CrossChecker(self._definitions, library),
+            red_flags=self._repository.red_flags(),
+            directory=self._directory,
+            knowledge_version=f"{version['version']}:{str(version['checksum'])[:16]}",
+            registration=given.registration,
+        )
+
+    def close(self) -> None:
+        """Give back the database's connections; the next question opens them again."""
+        with self._opening:
+            for name in ("_tools", "_directory", "_definitions", "_repository"):
+                self.__dict__.pop(name, None)
+            database = self.__dict__.pop("_database", None)
+            if database is not None:
+                database.close()
+
+    # ---- the work ------------------------------------------------------------------------------------
+
+    def cross_check(
+        self, images: TumorImages, intake: Intake, place: Place = Place(), actor: str = "system"
+    ) -> StoredCrossCheck:
+        """Assess a case and keep the answer, with its pictures, as ``proposed``.
+
+        Args:
+            images: image and mask.
+            intake: the answers.
+            place: where hospitals are looked for.
+            actor: who asked for it.
+
+        Raises:
+            InvalidValueError: as `assess`.
+        """
+        assessment = assess(images.volume, images.labels, intake, self.tools, place=place)
+        result = {
+            **assessment.as_dict(),
+            "label": {"tag": images.tag, "version": images.label_version},
+            "understood": self.understood(intake.free_text),
+        }
+        result["warnings"] = [*images.notes, *result["warnings"]]
+        stored = self.repository.save_cross_check(
+            images.case, images.label_version, intake, result, assessment.versions, actor
+        )
+        self._keep_pictures(stored.id, assessment)
+        return stored
+
+    def understood(self, free_text: str) -> list[dict[str, Any]]:
+        """What the patient's own words may mean, phrase by phrase, for the user to confirm; the words stay out."""
+        index = self.repository.phrase_index()
+        found = []
+        for start, phrase in split_phrases(free_text):
+            candidates = index.understand(phrase[:LONGEST_PHRASE]).candidates
+            rows = [{**asdict(each), "side": each.side.value} for each in candidates]
+            found.append({"start": start, "length": len(phrase), "candidates": rows})
+        return found
+
+    def _keep_pictures(self, identifier: str, assessment: Assessment) -> None:
+        try:
+            self.pictures.save(identifier, draw_pictures(assessment.located))
+        except (OSError, ValueError) as error:
+            # the record is complete without them
+            logger.warning("no pictures of cross-check %s: %s", identifier, type(error).__name__)

@@ -1,0 +1,122 @@
+"""How long an import of many hospitals and a look-up among them take, on the database that is open."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medsynth_app.clinical.hospital_import import CsvConfiguration, read_hospital_csv
+from medsynth_app.clinical.hospital_records import HospitalSource
+from medsynth_app.clinical.hospitals import HospitalDirectory, HospitalQuery
+from medsynth_app.clinical.repository import Repository
+from medsynth_app.imaging.brain_regions import REGION_CODES
+
+BENCHMARK_SOURCE = HospitalSource("benchmark", "Invented hospitals of a speed measurement", "none needed")
+_COLUMNS = ("external_id", "name", "level", "country", "latitude", "longitude", "updated", "services")
+
+
+@dataclass(frozen=True)
+class HospitalBenchmark:
+    """Measured times.
+
+    Attributes:
+        dialect: ``sqlite`` or ``postgresql``.
+        hospitals: how many were imported.
+        import_seconds: reading the CSV file and writing its rows and services.
+        first_lookup_ms: the first look-up, which reads the columns into memory.
+        lookup_median_ms: median of the others.
+        lookup_p95_ms: 95th percentile of the others.
+        radius_p95_ms: 95th percentile of a search within 25 km, answered by the index on coordinates.
+    """
+
+    dialect: str
+    hospitals: int
+    import_seconds: float
+    first_lookup_ms: float
+    lookup_median_ms: float
+    lookup_p95_ms: float
+    radius_p95_ms: float
+
+
+def benchmark_hospitals(
+    repository: Repository, today: date, count: int = 100_000, lookups: int = 100, seed: int = 0
+) -> HospitalBenchmark:
+    """Import invented hospitals into the open database and look some up.
+
+    Give it a database of its own: the hospitals stay in it.
+
+    Args:
+        repository: the database to measure.
+        today: the day from which the age of the data counts.
+        count: number of hospitals.
+        lookups: number of look-ups.
+        seed: for places, services and queries.
+    """
+    generator = np.random.default_rng(seed)
+    codes = [service.code for service in repository.services()]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hospitals.csv"
+        _write_hospitals(path, count, codes, generator)
+        start = time.perf_counter()
+        parsed = read_hospital_csv(path, CsvConfiguration(invented=True, services=codes))
+        repository.import_hospitals(BENCHMARK_SOURCE, parsed)
+        import_seconds = time.perf_counter() - start
+    directory = HospitalDirectory(repository)
+    queries = [_query(generator) for _ in range(lookups + 1)]
+    times = [_milliseconds(partial(directory.find, query, today)) for query in queries]
+    around = [_milliseconds(partial(_around, repository, query)) for query in queries]
+    return HospitalBenchmark(
+        dialect=repository.database.dialect,
+        hospitals=len(parsed.records),
+        import_seconds=round(import_seconds, 2),
+        first_lookup_ms=round(times[0], 1),
+        lookup_median_ms=round(float(np.median(times[1:])), 1),
+        lookup_p95_ms=round(float(np.percentile(times[1:], 95)), 1),
+        radius_p95_ms=round(float(np.percentile(around[1:], 95)), 1),
+    )
+
+
+def _write_hospitals(path: Path, count: int, codes: list[str], generator: np.random.Generator) -> None:
+    latitude, longitude = generator.uniform(33.2, 38.5, count), generator.uniform(124.8, 131.5, count)
+    levels = generator.choice(["01", "11", "21"], count, p=[0.05, 0.25, 0.7])
+    offered = generator.integers(0, 8, count)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        for at in range(count):
+            services = ";".join(generator.choice(codes, offered[at], replace=False))
+            writer.writerow(
+                (
+                    f"B{at}", f"Invented hospital {at}", levels[at], "KR",
+                    f"{latitude[at]:.5f}", f"{longitude[at]:.5f}", "2026-01-01", services,
+                )
+            )  # fmt: skip
+
+
+def _query(generator: np.random.Generator) -> HospitalQuery:
+    regions = generator.choice(REGION_CODES, 3, replace=False)
+    return HospitalQuery(
+        regions=tuple(str(code) for code in regions),
+        latitude=float(generator.uniform(34, 38)),
+        longitude=float(generator.uniform(126, 129)),
+        seizures=bool(generator.integers(2)),
+    )
+
+
+def _around(repository: Repository, query: HospitalQuery) -> None:
+    if query.latitude is not None and query.longitude is not None:
+        repository.hospitals_within(query.latitude, query.longitude, 25.0, 20)
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1000.0 * (time.perf_counter() - start)

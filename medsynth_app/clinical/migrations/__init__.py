@@ -1,0 +1,1 @@
+"""Alembic's history of the tables: one file per change, applied in order by `clinical.database`."""

@@ -1,0 +1,1 @@
+"""The changes themselves; the newest is the head."""

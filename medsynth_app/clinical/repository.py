@@ -1,0 +1,19 @@
+"""The one door to the clinic's database: a method for each question, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from medsynth_app.clinical.cross_check_repository import CrossCheckRepository
+from medsynth_app.clinical.database import Database
+from medsynth_app.clinical.hospital_repository import HospitalRepository
+from medsynth_app.clinical.knowledge_repository import KnowledgeRepository
+
+
+class Repository(KnowledgeRepository, HospitalRepository, CrossCheckRepository):
+    """Everything that is asked of the database: knowledge, hospitals, cross-checks with their audit.
+
+    Args:
+        database: open database, from `open_database`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        KnowledgeRepository.__init__(self, database)

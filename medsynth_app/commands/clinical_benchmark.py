@@ -1,0 +1,70 @@
+"""``medsynth benchmark cross-check`` and ``benchmark hospitals``: the clinic's figures, measured here and now."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsynth_app.clinical.cohort import CohortConfiguration
+from medsynth_app.clinical.cross_check_benchmark import BenchmarkConfiguration, run_cross_check_benchmark
+from medsynth_app.clinical.database import open_database
+from medsynth_app.clinical.hospital_benchmark import benchmark_hospitals
+from medsynth_app.clinical.lesion_library import load_lesion_library
+from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.seeding import SEED_FOLDER
+from medsynth_app.clinical.symptom_model import load_symptom_definitions
+from medsynth_app.commands.results import console, store_json
+from medsynth_app.imaging.atlas import load_atlas
+
+
+def cross_check(
+    patients: Annotated[int, typer.Option(help="Simulated patients.", min=40)] = 2400,
+    seed: Annotated[int, typer.Option(help="Of the cohort.")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="Write the reliability picture (PNG) here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """How well the score tells a tumour's own symptoms from other sites', on simulated patients."""
+    atlas = load_atlas()
+    configuration = BenchmarkConfiguration(cohort=CohortConfiguration(patients=patients, seed=seed))
+    result = run_cross_check_benchmark(
+        atlas,
+        load_symptom_definitions(SEED_FOLDER / "symptoms.csv"),
+        load_lesion_library(atlas),
+        configuration=configuration,
+        picture=picture,
+    )
+    console.print(f"patients      {result.scored} of {result.patients}, median {result.median_symptoms:g} symptoms")
+    console.print("AUROC         other site   mirrored   permuted")
+    for name, row in (("cross-check", result.score), ("overlap", result.overlap)):
+        console.print(f"{name:13} {row.other_site:10.3f} {row.mirrored:10.3f} {row.permuted:10.3f}")
+    console.print(
+        f"calibration   error {result.calibration_error:.3f} (uncalibrated {result.uncalibrated_error:.3f}), "
+        f"Brier {result.brier:.3f}"
+    )
+    console.print(f"score         {result.score_ms[0]:.1f} ms median, {result.score_ms[1]:.1f} ms p95")
+    store_json(result.as_dict(), json_file)
+
+
+def hospitals(
+    count: Annotated[int, typer.Option(help="Invented hospitals.", min=100)] = 100_000,
+    lookups: Annotated[int, typer.Option(help="Look-ups timed.", min=2)] = 100,
+    database: Annotated[
+        str, typer.Option(help="An empty database to measure; a SQLite file that is thrown away by default.")
+    ] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """How long an import and a look-up take in a directory of invented hospitals."""
+    with tempfile.TemporaryDirectory() as folder, open_database(database or Path(folder) / "clinical.db") as opened:
+        result = benchmark_hospitals(Repository(opened), date.today(), count, lookups)
+    console.print(
+        f"{result.hospitals} hospitals on {result.dialect}: import {result.import_seconds:.1f} s, look-up median "
+        f"{result.lookup_median_ms:.0f} ms, p95 {result.lookup_p95_ms:.0f} ms (first {result.first_lookup_ms:.0f} ms), "
+        f"within 25 km p95 {result.radius_p95_ms:.0f} ms",
+        highlight=False,
+    )
+    store_json(asdict(result), json_file)
