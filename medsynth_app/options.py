@@ -76,7 +76,7 @@ class Option:
             number = float(value) if not isinstance(value, (bool, dict)) else math.nan  # type: ignore[arg-type]
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if math.isnan(number) or (isinstance(self.default, int) and number != math.floor(number)):
+        if math.isnan(number) or (isinstance(self.default, int) and not number.is_integer()):
             raise InvalidValueError(f"{self.name}: {_shorten(value)} must be {kind}")
         if not self.minimum <= number <= self.maximum:
             raise InvalidValueError(

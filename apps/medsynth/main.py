@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lib.activelearning.random import RandomStrategy
 from lib.catalogue import build_infer_tasks, build_train_tasks
+from lib.clinical_service import ClinicalService
 from lib.datastore import CaseDatastore
+from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
 from lib.server.hardening import harden
@@ -39,6 +42,7 @@ class MedSynthApp(MONAILabelApp):
         monailabel_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
         # The DICOM tools live beside the interpreter; without them MONAI Label downloads them at start.
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+        self.clinic = ClinicalService(studies, self.settings)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -56,6 +60,11 @@ class MedSynthApp(MONAILabelApp):
             return self.init_remote_datastore()
         return CaseDatastore(Path(self.studies), read_only=not self.settings.may_write)
 
+    def init_remote_datastore(self) -> Datastore:
+        """Series of a DICOMweb server."""
+        settings = self.settings
+        return DicomCaseDatastore(self.studies, settings.sequence_mapping, read_only=not settings.may_write)
+
     def init_infers(self) -> dict[str, InferTask]:
         """One task per row of the catalogue."""
         return build_infer_tasks(self.settings)
@@ -64,9 +73,16 @@ class MedSynthApp(MONAILabelApp):
         """Trainers of the same names; only the ones that were asked for."""
         return build_train_tasks(self.settings)
 
+    def init_strategies(self) -> dict[str, Strategy]:
+        """How the next case to annotate is chosen."""
+        return {"random": RandomStrategy()}
+
+    def _load_sessions(self, load: bool = False) -> None:
+        """No sessions: clients upload cases. MONAI Label's own start-up fails on a broken session folder."""
+
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run one inference; see ``lib.inference``."""
-        return run_inference(self._infers, datastore or self.datastore(), request)
+        return run_inference(self._infers, datastore or self.datastore(), request, self.clinic)
 
     def bundle_path(self, model: str) -> str:
         """A constant, so that a client's ``bundle_path`` is overwritten and never reaches PYTHONPATH."""
@@ -78,6 +94,7 @@ class MedSynthApp(MONAILabelApp):
 
         remember_server()
         super().on_init_complete()
+        self.clinic.start()
         harden(server, self)
 
     def requires_image(self, model: str) -> bool:
@@ -91,6 +108,14 @@ class MedSynthApp(MONAILabelApp):
     def strategies(self) -> dict[str, Strategy]:
         """Active-learning strategies by name."""
         return self._strategies
+
+    def case_models(self) -> list[str]:
+        """Models that work on a case."""
+        return [name for name in self._infers if self.requires_image(name)]
+
+    def scoring_methods(self) -> list[str]:
+        """Names of the scoring methods."""
+        return list(self._scoring_methods)
 
     def networks(self) -> dict[str, CurrentNetwork]:
         """Networks whose weights a client may replace, by model name."""

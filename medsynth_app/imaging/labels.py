@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
@@ -91,12 +92,9 @@ def read_submitted_label(
     label = read_volume(path, name)
     if label.array.shape[0] != 1:
         raise InvalidValueError(f"{name}: must be one label map, has {label.array.shape[0]} channels")
-    label = _to_voxel_order(label, image)
-    distance = (
-        corner_distance(label.affine, image.affine, image.spatial_shape)
-        if label.spatial_shape == image.spatial_shape
-        else np.inf
-    )
+    if _grid_distance(label, image) > GRID_TOLERANCE_MM:
+        label = _to_voxel_order(label, image)
+    distance = _grid_distance(label, image)
     if distance > GRID_TOLERANCE_MM:
         raise InvalidValueError(
             f"{name}: lies on another grid than its image: shape {label.spatial_shape} against "
@@ -108,6 +106,13 @@ def read_submitted_label(
     if segment_names and not _is_canonical(segment_names):
         return renumber(values, segment_names, name)
     return canonical_labels(values, name)
+
+
+def _grid_distance(label: Volume, image: Volume) -> float:
+    """How far the corners of two grids are apart in mm; infinite where the shapes differ."""
+    if label.spatial_shape != image.spatial_shape:
+        return float("inf")
+    return corner_distance(label.affine, image.affine, image.spatial_shape)
 
 
 def _to_voxel_order(label: Volume, image: Volume) -> Volume:
@@ -136,6 +141,10 @@ def write_label(labels: np.ndarray, affine: np.ndarray, path: Path) -> None:
         # A qform cannot hold shear; a wrong one would contradict the sform.
         image.set_qform(None, code=0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    nib.save(image, temporary)
-    os.replace(temporary, path)
+    # A name of its own for every writer: two threads may store the same label at once.
+    temporary = path.with_name(f".{uuid4().hex}.{path.name}")
+    try:
+        nib.save(image, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

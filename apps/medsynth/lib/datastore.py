@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import threading
 import time
@@ -22,9 +23,16 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from medsynth_app.errors import InvalidValueError, NotFoundError, StaleError, UnsupportedKindError
+from medsynth_app.errors import (
+    InvalidValueError,
+    MedSynthError,
+    NotFoundError,
+    StaleError,
+    UnsupportedKindError,
+)
 from medsynth_app.imaging.cases import CaseFiles, image_stem
 from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.studies import (
     PICTURE_ENDINGS,
@@ -42,6 +50,7 @@ LABEL_ENDING = ".nii.gz"
 OWN_FOLDER = ".medsynth"
 CASE_FOLDER_ORIGIN = "case folder"
 KEY_ORIGIN = "origin"
+TAG_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG_RULE = "must be 1 to 64 letters, digits, '_' and '-'"
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -52,10 +61,10 @@ def check_tag(tag: object) -> str:
     Raises:
         InvalidValueError: anything else.
     """
-    text = str(getattr(tag, "value", tag))
-    if 1 <= len(text) <= 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
+    text = getattr(tag, "value", tag)
+    if isinstance(text, str) and TAG_PATTERN.fullmatch(text):
         return text
-    raise InvalidValueError(f"tag: {text[:40]!r} {TAG_RULE}")
+    raise InvalidValueError(f"tag: {str(text)[:40]!r} {TAG_RULE}")
 
 
 class CaseDatastore(LocalDatastore):
@@ -161,7 +170,15 @@ class CaseDatastore(LocalDatastore):
     def is_synthetic(self, image_id: str) -> bool:
         """Whether the case was generated; such cases never enter validation or annotation queues."""
         model = self._datastore.objects.get(image_id)
-        return bool(model and model.image.info.get("synthetic"))
+        if model is None:
+            return False
+        if "synthetic" not in model.image.info:
+            # Files that came into the folder by hand carry the mark in their header only.
+            try:
+                model.image.info["synthetic"] = is_marked_synthetic(self.display_file(image_id))
+            except MedSynthError:
+                return False  # a case without readable files is explained where it is opened
+        return bool(model.image.info["synthetic"])
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label files of the cases with a final label."""
@@ -313,8 +330,14 @@ class CaseDatastore(LocalDatastore):
     # ---- index ---------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look at the folder again."""
-        self._reconcile_datastore()
+        """Look at the folder again; a case that is deleted meanwhile makes it look once more."""
+        for attempts_left in (2, 1, 0):
+            try:
+                return self._reconcile_datastore()
+            except FileNotFoundError:
+                if not attempts_left:
+                    raise
+        return None
 
     def refresh_if_changed(self) -> None:
         """Look again if a case or label came or went since the last look; cheap enough for every request."""
@@ -338,16 +361,13 @@ class CaseDatastore(LocalDatastore):
             return json.loads(json.dumps(_finite(super().json()), default=str))
 
     def _folder_signature(self) -> tuple[int, ...]:
-        """Changes when something comes or goes in the root, a label folder or a folder still without images."""
-        folders = [self.root, *(p for p in (self.root / "labels").glob("*") if p.is_dir())]
-        known = {study.path for study in self._studies.values()}
-        with os.scandir(self.root) as entries:
-            waiting = [
-                Path(e.path)
-                for e in entries
-                if not e.name.startswith(".") and Path(e.path) not in known and e.is_dir()
-            ]
-        return tuple(folder.stat().st_mtime_ns for folder in [*folders, *sorted(waiting)])
+        """Changes when something comes or goes in the root, in a case folder or in a label folder."""
+        times = [self.root.stat().st_mtime_ns]
+        for folder in (self.root, self.root / "labels"):
+            with os.scandir(folder) as entries:
+                shown = (e for e in entries if not e.name.startswith(".") and e.is_dir())
+                times += [e.stat().st_mtime_ns for e in shown]
+        return tuple(times)
 
     def _reconcile_datastore(self) -> None:
         with self._mutex:
@@ -356,8 +376,8 @@ class CaseDatastore(LocalDatastore):
             changed = self._sync_images()
             changed |= self._sync_labels()
             if changed and not self.read_only:
-                with FileLock(self._lock_file):
-                    self._write_index()
+                with self._changing():
+                    pass
 
     def _sync_images(self) -> bool:
         objects = self._datastore.objects
@@ -469,12 +489,18 @@ class _Change:
         if store.read_only:
             raise InvalidValueError("datastore: this process may only read it")
         store._mutex.acquire()
-        self.lock.acquire()
-        path = Path(store._datastore_config_path)
-        if path.exists() and path.stat().st_mtime_ns != store._config_ts:
-            # Another process changed the index: take its state first, lose nothing.
-            store._init_from_datastore_file()
-            store._sync_images()
+        try:
+            self.lock.acquire()
+            path = Path(store._datastore_config_path)
+            if path.exists() and path.stat().st_mtime_ns != store._config_ts:
+                # Another process changed the index: take its state first, lose nothing.
+                store._init_from_datastore_file()
+                store._sync_images()
+                store._sync_labels()
+        except BaseException:
+            self.lock.release()
+            store._mutex.release()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 
+from lib.clinical_service import ClinicalService, cross_check_mask, split_intake
 from lib.datastore import CaseDatastore, check_tag
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.cases import CaseFiles
@@ -52,7 +53,10 @@ def _malformed(message: str) -> InvalidValueError:
 
 
 def run_inference(
-    tasks: Mapping[str, InferTask], datastore: Datastore, request: Mapping[str, Any]
+    tasks: Mapping[str, InferTask],
+    datastore: Datastore,
+    request: Mapping[str, Any],
+    clinic: ClinicalService | None = None,
 ) -> dict[str, Any]:
     """Find the model and the case, run it, store the label where the server asked for it.
 
@@ -62,6 +66,7 @@ def run_inference(
         request: ``model``; ``image`` (case id) or ``upload`` (file a client sent); ``params`` of the client, or
             options beside the other keys (as MONAI Label's batch inference sends them); ``save_label`` and
             ``label_tag`` from the server only.
+        clinic: cross-checks the mask where ``params`` holds ``symptoms``.
 
     Returns:
         MONAI Label's result: file, label, tag, params.
@@ -75,13 +80,25 @@ def run_inference(
         raise NotFoundError(
             f"model: there is no {name[:60]!r}, known are {', '.join(tasks)}", code="unknown_model"
         )
+    task = tasks[name]
     params = {k: v for k, v in (request.get("params") or request).items() if k not in SERVER_KEYS}
-    case = find_case(datastore, request)
-    path, facts = tasks[name]({"case": case, "params": params, "ignored": VIEWER_KEYS})
+    params, intake = split_intake(params)
+    work = {"params": params, "ignored": VIEWER_KEYS, "label": request.get("label"), "datastore": datastore}
+    if getattr(task, "requires_image", True):
+        work["case"] = find_case(datastore, request)
     tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
+    path, facts = task(work)
     label = path
-    if request.get("save_label"):
-        label = datastore.save_label(str(request["image"]), path, tag, {"model": name, "params": facts})
+    try:
+        if request.get("save_label"):
+            label = datastore.save_label(str(request["image"]), path, tag, {"model": name, "params": facts})
+        if intake is not None and path and "case" in work:
+            # after the label is kept: answers of a patient do not belong in the datastore's index
+            facts = {**facts, "cross_check": cross_check_mask(clinic, work["case"], Path(path), intake)}
+    except BaseException:
+        if path:
+            Path(path).unlink(missing_ok=True)  # nobody will fetch the result
+        raise
     return {"label": label, "tag": tag, "file": path, "params": facts}
 
 

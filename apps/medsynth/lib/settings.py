@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
 
 TRUE_WORDS = ("true", "1", "yes", "on")
 FALSE_WORDS = ("false", "0", "no", "off")
-MODEL_NAMES = ("brain_tumor_segmentation",)
+MODEL_NAMES = ("brain_tumor_segmentation", "tumor_case_synthesis")
+TRAINER_NAMES = ("brain_tumor_segmentation",)
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,22 @@ class Settings:
         inference_queue: inferences that may wait; one more is answered 503.
         inference_timeout_seconds: a waiting inference gives up after this.
         maximum_upload_mb: larger uploads are refused with 413.
+        sequence_mapping: patterns that name the series of a DICOM study, ``t1ce=REGEX;flair=REGEX``.
+        database: the clinic's database, ``postgresql://USER@HOST/NAME`` or ``sqlite:///FILE``; a file beside the
+            studies where empty.
         may_write: whether this process may change the datastore (the server may, its trainings may not).
     """
 
     model_folder: Path
     models: tuple[str, ...] = MODEL_NAMES
-    trainers: tuple[str, ...] = ("brain_tumor_segmentation",)
+    trainers: tuple[str, ...] = TRAINER_NAMES
     use_shipped_weights: bool = True
     inference_slots: int = 1
     inference_queue: int = 16
     inference_timeout_seconds: int = 300
     maximum_upload_mb: int = 1024
+    sequence_mapping: SequenceMapping = field(default_factory=dict)
+    database: str = ""
     may_write: bool = True
 
     @classmethod
@@ -50,12 +57,14 @@ class Settings:
         return cls(
             model_folder=Path(conf.get("model_folder", app_folder / "model")),
             models=_names(conf, "models", MODEL_NAMES, MODEL_NAMES),
-            trainers=_names(conf, "trainers", MODEL_NAMES, ("brain_tumor_segmentation",)),
+            trainers=_names(conf, "trainers", TRAINER_NAMES, TRAINER_NAMES),
             use_shipped_weights=_boolean(conf, "use_pretrained_model", True),
             inference_slots=_number(conf, "inference_slots", 1, 1, 64),
             inference_queue=_number(conf, "inference_queue", 16, 0, 1000),
             inference_timeout_seconds=_number(conf, "inference_timeout_seconds", 300, 1, 86400),
             maximum_upload_mb=_number(conf, "maximum_upload_mb", 1024, 1, 1024 * 1024),
+            sequence_mapping=parse_sequence_mapping(conf.get("sequence_mapping", ""), "--conf sequence_mapping"),
+            database=str(conf.get("database", "")).strip(),
             # MONAI Label starts its background processes with this variable.
             may_write=os.environ.get("MONAI_LABEL_DATASTORE_AUTO_RELOAD", "true").lower() != "false",
         )

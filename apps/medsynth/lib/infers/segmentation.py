@@ -70,7 +70,11 @@ class BrainTumorSegmentationInferTask(InferTask):
         result = segment(volume, network, inference_configuration(options))
         segmented = time.perf_counter()
         path = _temporary_file(str(options["result_extension"]))
-        write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
+        try:
+            write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         done = time.perf_counter()
         return str(path), {
             "label_names": dict(LABEL_NAMES),
@@ -78,7 +82,7 @@ class BrainTumorSegmentationInferTask(InferTask):
             "centroid_ras_mm": result.centroid_ras_mm,
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
-            "warnings": warnings,
+            "warnings": [*warnings, *case.notes],
             "model_step": notes.get("step"),
             "latencies": {
                 "read": round(read - begin, 3),

@@ -9,26 +9,37 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute, request_response
+from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.exception import MONAILabelException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lib.clinical_service import mount_clinic
 from lib.datastore import CaseDatastore
-from lib.server.routes import activelearning, datastore, infer, model, train
+from lib.server.routes import activelearning, background, datastore, infer, logs, model, proxy, train
 from lib.server.screen import RequestScreen
+from lib.settings import Settings
 from medsynth_app.api.error_handlers import add_error_handlers, error_response
+from medsynth_app.api.router import build_router as build_clinic_router
 
 if TYPE_CHECKING:
     from main import MedSynthApp
 
-REMOVED_ROUTES = {"/reload", "/infer/wsi/{model}", "/infer/wsi_v2/{model}"}
-"""``/reload`` lets anybody restart the application; whole-slide inference has no model here."""
+REMOVED_ROUTES = {
+    "/reload", "/infer/wsi/{model}", "/infer/wsi_v2/{model}", "/session/", "/session/{session_id}",
+    "/proxy/dicom/wado/{path:path}", "/proxy/dicom/qido/{path:path}", "/proxy/dicom/stow/{path:path}",
+    "/proxy/dicom/{path:path}",
+}  # fmt: skip
+"""``/reload`` lets anybody restart the application; whole-slide inference has no model here; sessions store any
+file and unpack archives; the proxy is replaced by one that stays within DICOMweb."""
 
 
 def harden(server: FastAPI, app: MedSynthApp) -> None:
@@ -38,9 +49,11 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
     ]
     for router in _own_routers(app):
         _replace(server, router)
+    mount_clinic(server, app.clinic, app.datastore())
     for route in server.router.routes:
         if isinstance(route, APIRoute) and not _needs_event_loop(route):
             _off_event_loop(route)
+    _make_room_for_waiting(app.settings)
     add_error_handlers(server)
     server.add_exception_handler(MONAILabelException, _answer_monailabel)
     # The stack was built when start-up began; build it again with the handlers and the screen.
@@ -54,11 +67,36 @@ def _own_routers(app: MedSynthApp) -> list[APIRouter]:
         train.build_router(app.trainers()),
         activelearning.build_router(app.strategies(), app.datastore()),
         model.build_router(app.networks(), app.settings),
+        background.build_router(app.case_models(), app.scoring_methods()),
+        logs.build_router(Path(app.app_dir) / "logs" / "app.log"),
+        proxy.build_router(_dicomweb_server(app.studies)),
+        build_clinic_router(),
     ]
     store = app.datastore()
     if isinstance(store, CaseDatastore):
         routers.append(datastore.build_router(store, app.settings, app.on_save_label))
     return routers
+
+
+def _make_room_for_waiting(settings: Settings) -> None:
+    """Waiting inferences hold threads of the pool that answers everything else: widen it by as many."""
+    current_default_thread_limiter().total_tokens += settings.inference_slots + settings.inference_queue
+
+
+def _dicomweb_server(studies: str) -> proxy.DicomWebServer:
+    if not studies.startswith(("http://", "https://")):
+        return proxy.DicomWebServer("", {})
+    given = monailabel_settings
+    user, password = given.MONAI_LABEL_DICOMWEB_USERNAME, given.MONAI_LABEL_DICOMWEB_PASSWORD
+    return proxy.DicomWebServer(
+        studies,
+        {
+            "wado": given.MONAI_LABEL_WADO_PREFIX or "",
+            "qido": given.MONAI_LABEL_QIDO_PREFIX or "",
+            "stow": given.MONAI_LABEL_STOW_PREFIX or "",
+        },
+        (user, password) if user and password else None,
+    )
 
 
 def _replace(server: FastAPI, router: APIRouter) -> None:
@@ -78,7 +116,7 @@ def _replace(server: FastAPI, router: APIRouter) -> None:
 
 
 def _needs_event_loop(route: APIRoute) -> bool:
-    """The DICOMweb proxy awaits the request's body."""
+    """Our DICOMweb proxy awaits the request's body."""
     return not inspect.iscoroutinefunction(route.endpoint) or route.path.startswith("/proxy/")
 
 

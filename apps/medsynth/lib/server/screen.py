@@ -46,12 +46,17 @@ class RequestScreen:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.maximum_bytes:
-                # Starlette's parser stops here as if the client had gone; nothing of the body is kept.
-                return {"type": "http.disconnect"}
-            return message
+            # Starlette's parser stops here as if the client had gone; nothing of the body is kept.
+            return message if seen <= self.maximum_bytes else {"type": "http.disconnect"}
 
-        await self.application(scope, counted, send)
+        async def unless_too_large(message: Message) -> None:
+            if seen <= self.maximum_bytes:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                # The application answers that the client has gone; the client hears the reason instead.
+                await self._refuse_size(scope, receive, send)
+
+        await self.application(scope, counted, unless_too_large)
 
     async def _refuse_size(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = f"the request is larger than the allowed {self.maximum_mb} MB"

@@ -56,7 +56,9 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         Raises:
             InvalidValueError: a value is of the wrong type or out of range.
         """
-        return parse_options(TRAINING_OPTIONS, params)[0]
+        options = parse_options(TRAINING_OPTIONS, params)[0]
+        TrainingConfiguration(network=self.current.get()[1], patch_size=_patch_sides(options["patch_size"]))
+        return options
 
     def stats(self) -> dict[str, Any]:
         """The newest run's progress; empty if there is none or its file is unreadable."""
@@ -98,14 +100,6 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         return [c for c in loaded if c.name not in validation], [c for c in loaded if c.name in validation]
 
     def _configuration(self, options: dict[str, OptionValue], cases: int) -> TrainingConfiguration:
-        try:
-            sides = tuple(int(side) for side in str(options["patch_size"]).split(","))
-        except ValueError:
-            sides = ()
-        if len(sides) != 3:
-            raise InvalidValueError(
-                f"patch_size: {options['patch_size']!r} must be three numbers like 96,96,96"
-            )
         steps_per_epoch = cases * int(options["patches_per_case"])
         steps = steps_per_epoch * int(options["max_epochs"])
         return replace(
@@ -113,7 +107,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
             network=self.current.get()[1],
             loss=str(options["loss"]),
             steps=steps,
-            patch_size=sides,  # type: ignore[arg-type]
+            patch_size=_patch_sides(options["patch_size"]),
             learning_rate=float(options["learning_rate"]),
             warmup_steps=min(20, steps // 10),
             ema_decay=0.99,
@@ -148,6 +142,14 @@ def validation_names(names: Sequence[str], share: float) -> set[str]:
     """The cases kept for validation: chosen by a hash of the name, so the split stays fixed as cases are added."""
     ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     return set(ranked[: math.floor(len(ranked) * share)])
+
+
+def _patch_sides(text: OptionValue) -> tuple[int, int, int]:
+    try:
+        x, y, z = (int(side) for side in str(text).split(","))
+    except ValueError as error:
+        raise InvalidValueError(f"patch_size: {text!r} must be three numbers like 96,96,96") from error
+    return x, y, z
 
 
 class _Report:
@@ -209,4 +211,6 @@ class _Report:
 def _finite_entries(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite_entries(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite_entries(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Body
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from medsynth_app.errors import NotFoundError
+from lib.datastore import check_tag
+from medsynth_app.errors import InvalidValueError, NotFoundError
 
 
 def build_router(strategies: Mapping[str, Strategy], datastore: Datastore) -> APIRouter:
@@ -23,7 +24,8 @@ def build_router(strategies: Mapping[str, Strategy], datastore: Datastore) -> AP
             known = ", ".join(strategies)
             raise NotFoundError(f"strategy: there is no {strategy[:60]!r}, known are {known}")
         given = params or {}
-        chosen = strategies[strategy]({"strategy": strategy, **given}, datastore)
+        request = {**_checked(given), "strategy": strategy}
+        chosen = strategies[strategy](request, datastore)
         if not chosen or not chosen.get("id"):
             return {}
         image_id = chosen["id"]
@@ -33,3 +35,13 @@ def build_router(strategies: Mapping[str, Strategy], datastore: Datastore) -> AP
         return {**chosen, **datastore.get_image_info(image_id)}
 
     return router
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The client's options; ``label_tag`` and ``labels`` index tables and must be what they seem."""
+    if given.get("label_tag"):
+        check_tag(given["label_tag"])
+    labels = given.get("labels") or []
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise InvalidValueError(f"labels: {str(labels)[:60]!r} must be a list of label names")
+    return dict(given)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import FileResponse
+from monailabel.endpoints.datastore import ResultType
 from monailabel.interfaces.datastore import DefaultLabelTag
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from lib.datastore import CaseDatastore
 from lib.inference import parse_params
+from lib.server.dataset_archive import write_archive
 from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.errors import InvalidValueError, NotFoundError
@@ -21,6 +24,8 @@ from medsynth_app.imaging.cases import image_stem
 from medsynth_app.imaging.studies import case_name
 
 FINAL = DefaultLabelTag.FINAL.value
+SERVER_INFO_KEYS = ("synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels")
+"""What only the server writes into what is stored about a case or label."""
 
 
 def build_router(
@@ -35,12 +40,26 @@ def build_router(
     """
     router = APIRouter(prefix="/datastore", tags=["Datastore"])
 
+    @router.get("/", summary="Counts, the whole index, or the labelled cases with paths below the studies folder")
+    def index(output: ResultType | None = None) -> Any:
+        if output is ResultType.all:
+            return datastore.json()
+        return datastore.datalist(full_path=False) if output is ResultType.train else datastore.status()
+
+    @router.get("/dataset", summary="Download the labelled cases as a ZIP archive")
+    def dataset(limit_cases: int | None = Query(None, ge=1)) -> FileResponse:
+        path = write_archive(datastore, limit_cases)
+        return FileResponse(
+            path, media_type="application/zip", filename="dataset.zip",
+            background=BackgroundTask(path.unlink, missing_ok=True),
+        )  # fmt: skip
+
     @router.put("/", include_in_schema=False)
     @router.put("/image", summary="Upload a volume as a new case")
     def add_image(
         image: str | None = None, params: str = Form("{}"), file: UploadFile = File(...)
     ) -> dict[str, str]:
-        info = parse_params(params)
+        info = _client_info(params)
         name = image or case_name(image_stem(Path(file.filename or "upload").name))
         with received(file, settings.maximum_upload_mb) as path:
             return {"image": datastore.add_image(name, str(path), info)}
@@ -68,13 +87,13 @@ def build_router(
 
     @router.put("/image/info", summary="Add to what is stored about a case")
     def update_image_info(image: str, info: str = Form("{}")) -> None:
-        datastore.update_image_info(image, parse_params(info))
+        datastore.update_image_info(image, _client_info(info))
 
     @router.put("/label", summary="Submit a label")
     def save_label(
         image: str, params: str = Form("{}"), tag: str = FINAL, label: UploadFile = File(...)
     ) -> dict[str, str]:
-        info = parse_params(params)
+        info = _client_info(params)
         with received(label, settings.maximum_upload_mb, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
         on_save_label(image, label_id)
@@ -101,13 +120,17 @@ def build_router(
 
     @router.put("/label/info", summary="Add to what is stored about a label")
     def update_label_info(label: str, tag: str, info: str = Form("{}")) -> None:
-        datastore.update_label_info(label, tag, parse_params(info))
+        datastore.update_label_info(label, tag, _client_info(info))
 
     @router.put("/updatelabelinfo", include_in_schema=False)
     def update_label_info_form(label: str, tag: str, params: str = Form("{}")) -> None:
-        datastore.update_label_info(label, tag, parse_params(params))
+        datastore.update_label_info(label, tag, _client_info(params))
 
     return router
+
+
+def _client_info(text: str) -> dict[str, Any]:
+    return {key: value for key, value in parse_params(text).items() if key not in SERVER_INFO_KEYS}
 
 
 def _file(path: Path, case: str) -> FileResponse:

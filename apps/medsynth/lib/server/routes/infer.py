@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, Response
-from monailabel.datastore.dicom import DICOMWebDatastore
-from monailabel.datastore.utils.convert import nifti_to_dicom_seg
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
 
+from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import parse_params
 from lib.server.queue import InferenceQueue
 from lib.server.uploads import received
@@ -112,19 +111,19 @@ def _respond(
 
 def _check_dicom_request(app: InferringApp, request: dict[str, Any]) -> None:
     """Before the inference, not after it."""
-    if not isinstance(app.datastore(), DICOMWebDatastore):
+    if not isinstance(app.datastore(), DicomCaseDatastore):
         raise InvalidValueError("output: dicom_seg needs a DICOMweb server as studies")
-    if not request["params"].get("label_info"):
-        raise InvalidValueError("params.label_info: is needed for output=dicom_seg")
+    if request.get("upload"):
+        raise InvalidValueError("file: dicom_seg needs a series of the DICOMweb server (?image=...)")
     request["params"]["result_extension"] = ".nii.gz"
 
 
 def _dicom_segmentation(app: InferringApp, request: dict[str, Any], path: str) -> Response:
-    series = Path(app.datastore().get_image_uri(request["image"])).name.removesuffix(".nii.gz")
-    folder = Path(app.datastore()._datastore.image_path()) / series
-    written = nifti_to_dicom_seg(str(folder), path, request["params"]["label_info"], use_itk=True)
-    Path(path).unlink(missing_ok=True)
+    try:
+        written = app.datastore().segmentation_object(request["image"], Path(path))
+    finally:
+        Path(path).unlink(missing_ok=True)
     return FileResponse(
-        written, media_type="application/dicom", filename=Path(written).name,
-        background=BackgroundTask(Path(written).unlink, missing_ok=True),
+        written, media_type="application/dicom", filename=written.name,
+        background=BackgroundTask(written.unlink, missing_ok=True),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``POST /train``: only known trainers, only their options; the rest of MONAI Label's train routes stays."""
+"""``/train``: only known trainers, only their options, and no path of the server in what is told of a task."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from fastapi import APIRouter, Body
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.async_tasks.task import AsyncTask
 
-from lib.inference import SERVER_KEYS
+from lib.server.tasks import client_options, shown_task, stop_task, task_status
 from medsynth_app.errors import BusyError, InvalidValueError, NotFoundError
 
 
 def build_router(trainers: Mapping[str, TrainTask]) -> APIRouter:
     """The routes, bound to the trainers by name."""
     router = APIRouter(prefix="/train", tags=["Train"])
+
+    @router.get("/", summary="Status of the newest training")
+    def status(all: bool = False, check_if_running: bool = False) -> Any:
+        return task_status("train", all, check_if_running)
+
+    @router.delete("/", summary="Stop the running training")
+    def stop() -> dict[str, Any] | None:
+        return stop_task("train")
 
     @router.post("/", include_in_schema=False)
     def train_all(params: dict[str, Any] | None = Body(None)) -> dict[str, Any]:
@@ -53,10 +61,8 @@ def _start(
         )
     if params is not None and not isinstance(params, Mapping):
         raise InvalidValueError("params: must be a JSON object of training options")
-    trainer = trainers[model]
-    given = {k: v for k, v in (params or {}).items() if k not in SERVER_KEYS}
-    options = trainer.check_options(given)  # type: ignore[attr-defined]
+    options = trainers[model].check_options(client_options(params))  # type: ignore[attr-defined]
     result, detail = AsyncTask.run("train", {"model": model}, options, force_sync=run_sync, enqueue=enqueue)
     if result is None:
         raise BusyError(f"train: {detail or 'a training is running already'}", code="busy")
-    return result
+    return result if run_sync else shown_task(result)

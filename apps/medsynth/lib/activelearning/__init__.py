@@ -1,0 +1,1 @@
+"""MONAI Label active-learning strategies, one file each."""

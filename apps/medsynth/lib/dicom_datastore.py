@@ -1,0 +1,412 @@
+"""Cases on a DICOMweb server: an image id is a series, the case is the four sequences of its study.
+
+What is fetched is kept in a cache folder; the server stays the one place where final labels are (as DICOM SEG).
+Everything that a viewer gets for a series is on that series' grid and in its voxel order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from monailabel.config import settings as monailabel_settings
+from monailabel.interfaces.datastore import DefaultLabelTag
+from monailabel.utils.others.generic import md5_digest
+from pydicom import dcmread
+
+from lib.datastore import (
+    CASE_FOLDER_ORIGIN,
+    LABEL_ENDING,
+    OWN_FOLDER,
+    CaseDatastore,
+    _segment_names,
+    check_tag,
+)
+from lib.dicom_archive import ArchiveSegmentation, ArchiveSeries, DicomArchive
+from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError, OverloadedError
+from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.dicom.segmentation_object import read_segmentation, write_segmentation
+from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping
+from medsynth_app.imaging.dicom.series_facts import SeriesFacts
+from medsynth_app.imaging.dicom.series_reading import read_series
+from medsynth_app.imaging.dicom.series_roles import Resolution, resolve
+from medsynth_app.imaging.dicom.study_writing import write_study
+from medsynth_app.imaging.geometry import corner_distance, resample, same_grid
+from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies import Study, check_case_name
+from medsynth_app.imaging.volume import Volume
+from medsynth_app.vocabulary import RESEARCH_NOTICE, Modality
+
+logger = logging.getLogger(__name__)
+
+FINAL = DefaultLabelTag.FINAL.value
+SECONDS_BETWEEN_LOOKS = 10.0
+SAME_GRID_MM = 0.01
+SAME_PLACE_MM = 0.5
+"""Series of different frames of reference whose grids agree so well are taken for one examination."""
+SEARCH_FILTER_VARIABLE = "MONAI_LABEL_DICOMWEB_SEARCH_FILTER"
+
+
+@dataclass(frozen=True)
+class ArchiveCase(CaseFiles):
+    """The sequences of a study on the grid of one of its series.
+
+    Attributes:
+        problems: modality -> why it is not there.
+    """
+
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def read(self, modalities: Any = None) -> Volume:
+        """As in the base class; a missing sequence is explained."""
+        wanted = [m.value for m in Modality] if modalities is None else list(modalities)
+        reasons = [f"{m}: {self.problems[m]}" for m in self.missing(wanted) if m in self.problems]
+        if reasons:
+            raise InvalidValueError(
+                f"image: missing sequence {'; '.join(reasons)}. An operator can name the series: "
+                "--conf sequence_mapping 't1ce=REGEX;flair=REGEX'",
+                code="missing_sequence",
+            )
+        return super().read(modalities)
+
+
+class DicomCaseDatastore(CaseDatastore):
+    """The MR series of a DICOMweb server.
+
+    Args:
+        url: of the server.
+        mapping: an operator's patterns for the sequences.
+        read_only: nothing is written but the cache.
+        cache: folder of the cache; MONAI Label's setting, else below the user's home, by default.
+    """
+
+    def __init__(
+        self, url: str, mapping: SequenceMapping, read_only: bool = False, cache: Path | None = None
+    ) -> None:
+        self._archive = DicomArchive(url)
+        self._mapping = mapping
+        self._listed: dict[str, ArchiveSeries] = {}
+        self._segmentations: dict[str, ArchiveSegmentation] = {}
+        root = (cache or _cache_folder()) / md5_digest(url)
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().__init__(root, read_only)
+
+    # ---- looking -------------------------------------------------------------------------------------
+
+    def case(self, image_id: str) -> ArchiveCase:
+        """The sequences of a series' study, fetched and brought to the grid of that series.
+
+        Raises:
+            NotFoundError: no such series.
+            InvalidValueError: the series is no MR volume. (A sequence that cannot be told is named when the
+                case is read.)
+            OverloadedError: the server does not answer.
+        """
+        self.study(image_id)
+        facts = {f.uid: f for f in self._archive.study_facts(self._listed[image_id].study_uid)}
+        if image_id not in facts:
+            raise InvalidValueError("image: the series is no MR series; choose one of the brain MRI")
+        resolution = resolve(list(facts.values()), image_id, self._mapping)
+        wanted = [image_id, *(s.uid for s in resolution.series.values() if s.uid != image_id)]
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            files = dict(zip(wanted, pool.map(self._volume_or_error, wanted)))
+        return self._aligned_case(facts[image_id], resolution, files)
+
+    def _volume_or_error(self, uid: str) -> Path | MedSynthError:
+        try:
+            return self._volume_file(uid)
+        except OverloadedError:
+            raise
+        except MedSynthError as error:
+            return error
+
+    def _aligned_case(
+        self, chosen: SeriesFacts, resolution: Resolution, files: Mapping[str, Path | MedSynthError]
+    ) -> ArchiveCase:
+        grid = files[chosen.uid]
+        if isinstance(grid, MedSynthError):
+            raise grid
+        sequences, problems, notes = {}, dict(resolution.problems), list(resolution.notes)
+        for modality, series in resolution.series.items():
+            try:
+                file = files[series.uid]
+                if isinstance(file, MedSynthError):
+                    raise file
+                sequences[modality], note = self._on_grid(file, series, grid, chosen)
+                notes += [note] if note else []
+            except InvalidValueError as error:
+                problems[modality] = error.message
+        return ArchiveCase(chosen.uid, sequences, notes=tuple(notes), problems=problems)
+
+    def _on_grid(self, file: Path, series: SeriesFacts, grid: Path, chosen: SeriesFacts) -> tuple[Path, str]:
+        """A file of the series on the chosen grid, and a note where voxels had to be interpolated."""
+        source, target = _grid_of(file), _grid_of(grid)
+        if same_grid(source, target, SAME_GRID_MM):
+            return file, ""
+        frames = {series.frame_of_reference, chosen.frame_of_reference}
+        if len(frames) > 1 and not same_grid(source, target, SAME_PLACE_MM):
+            raise InvalidValueError(
+                f"{series.title!r} and {chosen.title!r} have different frames of reference and grids; "
+                "register them first"
+            )
+        aligned = self.root / OWN_FOLDER / "aligned" / chosen.uid / f"{series.uid}.nii.gz"
+        if not _is_newer(aligned, file, grid):
+            volume = resample(read_volume(file, series.title), target.affine, target.spatial_shape)
+            _store_volume(volume, aligned)
+        return aligned, f"{series.title!r} was interpolated onto the grid of {chosen.title!r}"
+
+    def _volume_file(self, uid: str) -> Path:
+        """The NIfTI file of a series, made once from its images."""
+        listed = self._listed_series(uid)
+        images, target = self._images(listed), self.root / f"{uid}{LABEL_ENDING}"
+        if not _is_newer(target, images):
+            title = listed.info.get("SeriesDescription") or "series"
+            _store_volume(read_series(sorted(images.glob("*.dcm")), repr(title)), target)
+        return target
+
+    def _images(self, listed: ArchiveSeries) -> Path:
+        """The folder with the images of a series; fetched again if the server has another number of them."""
+        folder = self.root / OWN_FOLDER / "series" / listed.uid
+        here = len(list(folder.glob("*.dcm"))) if folder.is_dir() else 0
+        if here == 0 or (listed.images and here != listed.images):
+            self._archive.download(listed.study_uid, listed.uid, folder)
+        return folder
+
+    def _listed_series(self, uid: str) -> ArchiveSeries:
+        if uid in self._listed:
+            return self._listed[uid]
+        # A search filter may hide series that are sequences of a visible one's study.
+        found = self._archive.series({"SeriesInstanceUID": uid})
+        exact = next((series for series in found if series.uid == uid), None)
+        if exact is None:
+            raise NotFoundError(f"image: there is no series {uid!r}")
+        return exact
+
+    def display_file(self, image_id: str, modality: str | None = None) -> Path:
+        """The series itself as NIfTI, or another sequence of its study on its grid."""
+        known = [m.value for m in Modality]
+        if modality is not None and modality not in known:
+            raise InvalidValueError(f"modality: {modality[:40]!r} must be one of {', '.join(known)}")
+        self.study(image_id)
+        if modality is None:
+            return self._volume_file(image_id)
+        case = self.case(image_id)
+        case.read([modality])
+        return case.sequences[modality]
+
+    def labelled_case(self, image_id: str) -> CaseFiles:
+        """A case whose ``label`` is its final label; raises as ``case`` and ``label_file``."""
+        return replace(self.case(image_id), label=self.label_file(image_id, FINAL))
+
+    def is_synthetic(self, image_id: str) -> bool:
+        """Whether the images say that they are generated."""
+        return image_id in self._listed and self._archive.series_facts(self._listed[image_id]).synthetic
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
+        """Series to annotate: of studies in which no series has a final label, and not synthetic."""
+        self.refresh_if_changed()
+        labelled = {self._listed[uid].study_uid for uid in self.get_labeled_images() if uid in self._listed}
+        waiting = [s for s in list(self._listed.values()) if s.study_uid not in labelled]
+        # The images of a study are generated together or not at all: one series of each is asked.
+        first = {series.study_uid: series.uid for series in reversed(waiting)}
+        synthetic = {study for study, uid in first.items() if self.is_synthetic(uid)}
+        return [series.uid for series in waiting if series.study_uid not in synthetic]
+
+    # ---- changing ------------------------------------------------------------------------------------
+
+    def save_label(
+        self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]
+    ) -> str:
+        """Store a label after checking it: a final one as DICOM SEG on the server, others in the cache.
+
+        A final label without any voxel (a reader found no tumour) stays in the cache: a SEG object cannot be
+        empty.
+
+        Raises:
+            InvalidValueError: wrong grid, unknown values or names (422).
+            OverloadedError: the server does not take it; nothing is stored.
+        """
+        tag = check_tag(label_tag)
+        if tag != FINAL or self.read_only:
+            return super().save_label(image_id, label_filename, label_tag, label_info)
+        image = read_volume(self.display_file(image_id), image_id)
+        labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
+        if not labels.any():
+            return super().save_label(image_id, label_filename, label_tag, label_info)
+        self._store_segmentation(image_id, labels, image.affine)
+        (self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
+        self.refresh()
+        self.update_label_info(image_id, FINAL, label_info)
+        return image_id
+
+    def _store_segmentation(self, image_id: str, labels: np.ndarray, affine: np.ndarray) -> None:
+        images = self._images(self._listed[image_id])
+        with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
+            target = Path(folder) / "segmentation.dcm"
+            write_segmentation(labels, affine, images, target, "MedSynth label", automatic=False)
+            uid = str(dcmread(target, stop_before_pixels=True).SeriesInstanceUID)
+            self._archive.store([target])
+        write_label(labels, affine, self._label_cache(uid))
+
+    def segmentation_object(self, image_id: str, label_file: Path) -> Path:
+        """A prediction as a temporary DICOM SEG file that refers to the series.
+
+        Raises:
+            EmptySegmentationError: there is no voxel in it.
+        """
+        image = read_volume(self.display_file(image_id), image_id)
+        labels = read_submitted_label(label_file, image)
+        handle, name = tempfile.mkstemp(suffix=".dcm", prefix="medsynth-")
+        os.close(handle)
+        target = Path(name)
+        try:
+            images = self._images(self._listed[image_id])
+            write_segmentation(labels, image.affine, images, target, "MedSynth prediction", automatic=True)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return target
+
+    def add_case(
+        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any]
+    ) -> str:
+        """Send a generated case to the server as a new study; answers the series of its first sequence."""
+        if self.read_only:
+            raise InvalidValueError("datastore: this process may only read it")
+        name = check_case_name(image_id)
+        with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
+            study = write_study(CaseFiles(name, dict(sequences)), Path(folder) / "study", synthetic=True)
+            self._archive.store(sorted((Path(folder) / "study").glob("*.dcm")))
+        self.refresh()
+        first = next(iter(study.series_uids.values()))
+        if label is not None:
+            self.save_label(first, str(label), FINAL, {})
+        self.update_image_info(first, info)
+        return first
+
+    def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
+        """Refused: studies come from the DICOMweb server."""
+        raise InvalidValueError(
+            "image: the studies are on a DICOMweb server; send DICOM images there "
+            "(`medsynth dicom` makes them from NIfTI files)"
+        )
+
+    def remove_image(self, image_id: str) -> None:
+        """Refused: deleting is the DICOMweb server's business."""
+        self.study(image_id)
+        raise InvalidValueError("image: the studies are on a DICOMweb server; delete them there")
+
+    # ---- index ---------------------------------------------------------------------------------------
+
+    def refresh_if_changed(self) -> None:
+        """Ask the server again if the last answer is some seconds old."""
+        if time.monotonic() - self._last_look >= SECONDS_BETWEEN_LOOKS:
+            self.refresh()
+
+    def _reconcile_datastore(self) -> None:
+        self._last_look = time.monotonic()
+        try:
+            listed = {series.uid: series for series in self._archive.series(_search_filter())}
+            segmentations = self._archive.segmentations()
+        except MedSynthError as error:
+            # A server that is away for a moment must not empty the index.
+            logger.warning("the list of studies stays as it is: %s", error.message)
+            return
+        with self._mutex:
+            self._listed, self._segmentations = listed, segmentations
+            self._studies = {
+                uid: Study(uid, self.root / f"{uid}{LABEL_ENDING}", False) for uid in sorted(listed)
+            }
+            changed = self._sync_images()
+            changed |= self._sync_labels()
+            if changed and not self.read_only:
+                with self._changing():
+                    pass
+
+    def _basic_info(self, study: Study) -> dict[str, Any]:
+        return {**self._listed[study.name].info, "name": study.path.name, "notice": RESEARCH_NOTICE}
+
+    def _has_folder_label(self, name: str) -> bool:
+        """The labels that came with the studies are the SEG objects on the server."""
+        return name in self._segmentations
+
+    def _folder_label(self, image_id: str) -> Path:
+        """The newest SEG object of a series as a label map, fetched once."""
+        found = self._segmentations.get(image_id)
+        if found is None:
+            raise NotFoundError(f"label: series {image_id!r} has no DICOM SEG any more")
+        target = self._label_cache(found.uid)
+        if not target.exists():
+            folder = self.root / OWN_FOLDER / "segmentations" / found.uid
+            self._archive.download(found.study_uid, found.uid, folder)
+            image = read_volume(self.display_file(image_id), image_id)
+            write_label(read_segmentation(next(folder.glob("*.dcm")), image), image.affine, target)
+            shutil.rmtree(folder, ignore_errors=True)
+        return target
+
+    def _label_cache(self, segmentation_uid: str) -> Path:
+        return self.root / OWN_FOLDER / "labels" / f"{segmentation_uid}{LABEL_ENDING}"
+
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Delete a label of the cache; a DICOM SEG on the server stays."""
+        tag = check_tag(label_tag)
+        self.label_file(label_id, tag)
+        labels = self._model(label_id).labels
+        if tag == FINAL and labels[tag].info.get("origin") == CASE_FOLDER_ORIGIN:
+            raise InvalidValueError("label: it is a DICOM SEG on the DICOMweb server; delete it there")
+        super().remove_label(label_id, label_tag)
+
+
+def _cache_folder() -> Path:
+    text = (monailabel_settings.MONAI_LABEL_DICOMWEB_CACHE_PATH or "").strip()
+    return Path(text) if text else Path.home() / ".cache" / "medsynth" / "dicom"
+
+
+def _search_filter() -> dict[str, Any]:
+    """The operator's filter; MONAI Label's own default asks for CT, brain studies are MR."""
+    if SEARCH_FILTER_VARIABLE in monailabel_settings.model_fields_set:
+        return dict(monailabel_settings.MONAI_LABEL_DICOMWEB_SEARCH_FILTER)
+    return {"Modality": "MR"}
+
+
+def _grid_of(path: Path) -> Volume:
+    """A volume without voxels to speak of: shape and affine from the header."""
+    image: Any = nib.load(path)
+    return Volume(np.broadcast_to(np.uint8(0), (1, *image.shape[:3])), np.asarray(image.affine, dtype=float))
+
+
+def _is_newer(target: Path, *sources: Path) -> bool:
+    return target.exists() and all(target.stat().st_mtime_ns >= s.stat().st_mtime_ns for s in sources)
+
+
+def _store_volume(volume: Volume, path: Path) -> None:
+    """NIfTI, in 16 bits where that loses nothing; appears whole or not at all."""
+    array = volume.array[0]
+    if np.array_equal(array, np.round(array)) and array.min() >= -32768 and array.max() <= 32767:
+        array = array.astype(np.int16)
+    image = nib.Nifti1Image(array, volume.affine)
+    image.set_sform(volume.affine, code=1)
+    image.set_qform(volume.affine, code=1)
+    if corner_distance(image.get_qform(), volume.affine, array.shape) > SAME_GRID_MM:
+        # A qform cannot hold shear; a wrong one would contradict the sform.
+        image.set_qform(None, code=0)
+    image.header.set_xyzt_units("mm")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(suffix=".nii.gz", prefix=".", dir=path.parent)
+    os.close(handle)
+    try:
+        nib.save(image, temporary)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

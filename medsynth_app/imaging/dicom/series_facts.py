@@ -1,0 +1,105 @@
+"""What is known of a DICOM series before its voxels are read, and the few tags that pydicom does not name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+SYNTHETIC_DATA_TAG = 0x0008001C
+"""Synthetic Data (0008,001C), in the standard since 2023; pydicom 2 does not know its name."""
+
+LONGEST_TEXT = 200
+"""Longer descriptions are cut: a value of type LO holds 64 characters."""
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """One series of a study, by the attributes that tell its sequence and its grid.
+
+    Attributes:
+        uid: SeriesInstanceUID.
+        modality: ``MR``, ``SEG`` ...
+        description: SeriesDescription.
+        protocol: ProtocolName.
+        sequence_name: SequenceName, or PulseSequenceName.
+        scanning_sequence: ScanningSequence, for example ``("SE", "IR")``.
+        echo_time_ms: EchoTime, None where unknown.
+        repetition_time_ms: RepetitionTime.
+        inversion_time_ms: InversionTime.
+        contrast_agent: ContrastBolusAgent, ``""`` where none was given.
+        number: SeriesNumber.
+        frame_of_reference: FrameOfReferenceUID.
+        grid: rows, columns, row and column spacing and the six direction cosines of one image, rounded; two
+            series of equal ``grid`` differ at most in their slices.
+        synthetic: whether the images say that they are generated, (0008,001C) = YES.
+    """
+
+    uid: str
+    modality: str = "MR"
+    description: str = ""
+    protocol: str = ""
+    sequence_name: str = ""
+    scanning_sequence: tuple[str, ...] = ()
+    echo_time_ms: float | None = None
+    repetition_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    contrast_agent: str = ""
+    number: int = 0
+    frame_of_reference: str = ""
+    grid: tuple[float, ...] = ()
+    synthetic: bool = False
+
+    @property
+    def title(self) -> str:
+        """How messages call the series: its description, else its protocol, else its number."""
+        return self.description or self.protocol or f"series {self.number} without description"
+
+
+def facts_of(image: Dataset) -> SeriesFacts:
+    """The facts of a series from the metadata of one of its images; absent attributes stay unknown."""
+    spacing = [_number(v) or 0.0 for v in _values(image, "PixelSpacing")]
+    cosines = [_number(v) or 0.0 for v in _values(image, "ImageOrientationPatient")]
+    size = [_number(image.get(key)) or 0.0 for key in ("Rows", "Columns")]
+    return SeriesFacts(
+        uid=_text(image, "SeriesInstanceUID"),
+        modality=_text(image, "Modality"),
+        description=_text(image, "SeriesDescription"),
+        protocol=_text(image, "ProtocolName"),
+        sequence_name=_text(image, "SequenceName") or _text(image, "PulseSequenceName"),
+        scanning_sequence=tuple(str(v) for v in _values(image, "ScanningSequence")),
+        echo_time_ms=_number(image.get("EchoTime")),
+        repetition_time_ms=_number(image.get("RepetitionTime")),
+        inversion_time_ms=_number(image.get("InversionTime")),
+        contrast_agent=_text(image, "ContrastBolusAgent"),
+        number=int(_number(image.get("SeriesNumber")) or 0),
+        frame_of_reference=_text(image, "FrameOfReferenceUID"),
+        grid=tuple(round(v, 3) for v in (*size, *spacing, *cosines)),
+        synthetic=says_synthetic(image),
+    )
+
+
+def says_synthetic(image: Dataset) -> bool:
+    """Whether Synthetic Data (0008,001C) says YES."""
+    element = image.get(SYNTHETIC_DATA_TAG)
+    return element is not None and str(element.value).strip().upper() == "YES"
+
+
+def _text(image: Dataset, key: str) -> str:
+    value = image.get(key)
+    return "" if value is None else str(value).strip()[:LONGEST_TEXT]
+
+
+def _values(image: Dataset, key: str) -> list[Any]:
+    value = image.get(key)
+    if value is None or value == "":
+        return []
+    return [value] if isinstance(value, (str, int, float)) else list(value)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,88 @@
+"""Many clients at once: ``/info/`` answers while models run, and one request too many is told to come again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+MODEL = "brain_tumor_segmentation"
+LONGEST_STALL_SECONDS = 1.0
+
+
+@pytest.fixture
+def large_case(served: Any, build: Any) -> Any:
+    """A case whose inference takes long enough to be measured beside."""
+    build.case(served.studies, "large", build.head((128, 128, 96), seed=11), ending=".nii")
+    yield "large"
+    served.request("DELETE", "/datastore/image", params={"id": "large"})
+
+
+def post(url: str, case: str) -> requests.Response:
+    query = {"image": case, "output": "json"}
+    return requests.post(f"{url}/infer/{MODEL}", params=query, timeout=120)
+
+
+def test_info_answers_while_two_inferences_run(
+    served: Any, large_case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = threading.Event()
+    statuses: list[int] = []
+
+    def keep_inferring() -> None:
+        while not stop.is_set():
+            statuses.append(post(served.url, large_case).status_code)
+
+    threads = [threading.Thread(target=keep_inferring) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    seconds = []
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        begin = time.perf_counter()
+        assert served.get("/info/").status_code == 200
+        seconds.append(time.perf_counter() - begin)
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\n/info/ during two inferences: p50 {1000 * np.percentile(seconds, 50):.0f} ms, "
+            f"p95 {1000 * np.percentile(seconds, 95):.0f} ms, longest {1000 * max(seconds):.0f} ms, "
+            f"{len(seconds)} answers, {len(statuses)} inferences"
+        )
+    assert set(statuses) == {200}
+    assert np.percentile(seconds, 95) < LONGEST_STALL_SECONDS
+
+
+def test_one_request_too_many_is_told_to_come_again(served: Any, large_case: str) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: post(served.url, large_case), range(16)))
+    counts = Counter(answer.status_code for answer in answers)
+    assert set(counts) == {200, 503}, counts
+    assert counts[200] >= 4, "two run and two wait"
+    for answer in answers:
+        if answer.status_code == 503:
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.json()["code"] == "overloaded"
+    assert post(served.url, large_case).status_code == 200
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_clients_that_hang_up_leave_nothing(served: Any) -> None:
+    for _ in range(3):
+        with pytest.raises(requests.RequestException):
+            requests.post(
+                f"{served.url}/infer/{MODEL}", params={"image": "case_1", "output": "image"}, timeout=0.01
+            )
+    end = time.monotonic() + 30
+    while time.monotonic() < end and list(served.temporary.glob("medsynth-*")):
+        time.sleep(0.1)
+    assert served.get("/info/").status_code == 200
