@@ -219,7 +219,7 @@ def _individualise(white: np.ndarray, grey: np.ndarray, fold: np.ndarray) -> np.
 
 
 def _cerebellum(grid: Grid) -> np.ndarray:
-    """1 in the cerebellum of the average head, 0 above the tentorium and in front, (X, Y, Z) float32 on the box.
+    """1 in the cerebellum of the average head, 0 above and in front of it, (X, Y, Z) float32 on the box.
 
     The tentorium is taken as a roof that falls off to both sides; soft over 6 mm, as heads differ.
     """
