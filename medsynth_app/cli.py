@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from medsynth_app import __version__
-from medsynth_app.commands import benchmark, cross_check, doctor, evaluate, hospitals, train
+from medsynth_app.commands import benchmark, cross_check, dicom, doctor, evaluate, generate, hospitals, train
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
@@ -25,8 +25,10 @@ application = typer.Typer(
 application.command("evaluate")(evaluate.evaluate)
 application.command("doctor")(doctor.doctor)
 application.command("cross-check")(cross_check.cross_check)
+application.command("dicom")(dicom.dicom)
 application.add_typer(hospitals.application, name="hospitals")
 application.add_typer(train.application, name="train")
+application.add_typer(generate.application, name="generate")
 application.add_typer(benchmark.application, name="benchmark")
 
 APP_FOLDER = Path(__file__).resolve().parents[1] / "apps" / "medsynth"

@@ -17,7 +17,7 @@ import requests
 
 from medsynth_app.errors import MedSynthError
 
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 
 
 class ServerProcess:
@@ -25,7 +25,7 @@ class ServerProcess:
 
     Args:
         app: folder of the MONAI Label application.
-        studies: studies folder.
+        studies: studies folder, or URL of a DICOMweb server.
         environment: added to the process's environment.
         conf: ``--conf`` pairs.
 
@@ -36,7 +36,7 @@ class ServerProcess:
     def __init__(
         self,
         app: Path,
-        studies: Path,
+        studies: Path | str,
         environment: dict[str, str] | None = None,
         conf: dict[str, str] | None = None,
     ) -> None:

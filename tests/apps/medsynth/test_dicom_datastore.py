@@ -23,7 +23,7 @@ from pydicom.uid import generate_uid
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, OverloadedError
 from medsynth_app.imaging.cases import CaseFiles, case_in_folder
-from medsynth_app.imaging.dicom.segmentation_object import read_segmentation
+from medsynth_app.imaging.dicom.segmentation_object import EmptySegmentationError, read_segmentation
 from medsynth_app.imaging.dicom.sequence_mapping import parse_sequence_mapping
 from medsynth_app.imaging.dicom.study_writing import WrittenStudy, write_study
 from medsynth_app.imaging.geometry import resample
@@ -35,7 +35,6 @@ PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/o
 OHIF_PARAMS = {
     "result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False, "restore_label_idx": False,
 }  # fmt: skip
-TINY = {"minimum_component_ml": 0, "minimum_enhancing_ml": 0}
 START_SECONDS = 60
 
 
@@ -246,6 +245,16 @@ def test_a_label_without_tumour_is_kept_without_segmentation_object(
     assert datastore.get_unlabeled_images() == []
 
 
+def test_an_empty_prediction_is_no_defect_of_the_server(
+    archive: Orthanc, store: Any, build: Any, tmp_path: Path
+) -> None:
+    uid = send(archive, small_case(build, tmp_path), tmp_path / "a").series_uids["flair"]
+    label = build.nifti(tmp_path / "l.nii.gz", np.zeros((20, 22, 12), np.uint8), build.affine((20, 22, 12)))
+    with pytest.raises(EmptySegmentationError, match="no tumour voxel was found") as caught:
+        store().segmentation_object(uid, label)
+    assert (caught.value.status, caught.value.code) == (422, "empty_segmentation")
+
+
 def test_a_label_on_another_grid_changes_nothing(
     archive: Orthanc, store: Any, build: Any, tmp_path: Path
 ) -> None:
@@ -375,13 +384,6 @@ def test_a_prediction_as_dicom_segmentation(served: Served, tmp_path: Path) -> N
     assert dataset.ReferencedSeriesSequence[0].SeriesInstanceUID == uid
     labels = read_segmentation(tmp_path / "seg.dcm", served.case.read(["t2"]))
     assert (labels == served.expected()).mean() > 0.999
-
-
-def test_an_empty_prediction_is_no_defect_of_the_server(served: Served) -> None:
-    nothing = {"minimum_component_ml": 1000, "largest_component_only": False, "minimum_enhancing_ml": 1000}
-    answer = served.infer(served.study.series_uids["t2"], nothing, "dicom_seg")
-    assert answer.status_code in (200, 422)
-    assert answer.status_code == 200 or answer.json()["code"] == "empty_segmentation"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from medsynth_app.clinical import assessment
+from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas import Atlas
 from medsynth_app.imaging.brain_regions import Side
 from medsynth_app.vocabulary import RESEARCH_NOTICE
@@ -104,12 +105,18 @@ def test_uploaded_image_and_label(
     assert "Minsu" not in answer.text
 
 
-@pytest.mark.parametrize("failure", [RuntimeError("itk::ExceptionObject /usr/x.cxx"), ValueError])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RuntimeError("itk::ExceptionObject in registration.cxx"),
+        InvalidValueError("volume: its voxels are 8.0 mm thick", code="voxels_too_thick"),
+    ],
+)
 def test_a_failed_registration_is_an_answer(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, failure: Any
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     def broken(*_: object) -> None:
-        raise RuntimeError("itk::ExceptionObject /usr/x.cxx") if failure is not ValueError else _invalid()
+        raise failure
 
     monkeypatch.setattr(assessment, "register_to_atlas", broken)
     answer = ask(client)
@@ -120,10 +127,6 @@ def test_a_failed_registration_is_an_answer(
     assert record["hospitals"]["general_only"]
     assert "itk" not in answer.text
     assert client.get(f"{PATH}/{record['id']}.pdf").status_code == 200
-
-
-def _invalid() -> Exception:
-    return assessment.InvalidValueError("volume: its voxels are 8.0 mm thick", code="voxels_too_thick")
 
 
 # ---- the decision ----

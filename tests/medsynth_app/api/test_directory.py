@@ -42,7 +42,8 @@ def test_names_come_in_the_language_asked_for(client: TestClient) -> None:
 
 
 def test_hospitals_are_ranked_with_their_terms(client: TestClient) -> None:
-    answer = client.get(f"{API}/hospitals", params={"region": "BROCA,M1_FACE", "lat": 37.5, "lon": 127, "limit": 4}).json()
+    query = {"region": "BROCA,M1_FACE", "lat": 37.5, "lon": 127, "limit": 4}
+    answer = client.get(f"{API}/hospitals", params=query).json()
     scores = [row["score"] for row in answer["hospitals"]]
     assert len(scores) == 4
     assert scores == sorted(scores, reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medsynth_app.api.error_handlers import error_response
@@ -49,14 +50,25 @@ class RequestScreen:
             # Starlette's parser stops here as if the client had gone; nothing of the body is kept.
             return message if seen <= self.maximum_bytes else {"type": "http.disconnect"}
 
-        async def unless_too_large(message: Message) -> None:
-            if seen <= self.maximum_bytes:
+        started = refused = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started, refused
+            if started or seen <= self.maximum_bytes:
+                started = True
                 await send(message)
-            elif message["type"] == "http.response.start":
+            elif not refused:
                 # The application answers that the client has gone; the client hears the reason instead.
+                refused = True
                 await self._refuse_size(scope, receive, send)
 
-        await self.application(scope, counted, unless_too_large)
+        try:
+            await self.application(scope, counted, answer)
+        except ClientDisconnect:
+            if seen <= self.maximum_bytes:
+                raise
+        if seen > self.maximum_bytes and not (started or refused):
+            await self._refuse_size(scope, receive, send)
 
     async def _refuse_size(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = f"the request is larger than the allowed {self.maximum_mb} MB"

@@ -1,0 +1,56 @@
+"""The clinic inside the server: answers of a patient apart from options, no words in logs, no mask lost."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lib.clinical_service import (
+    ClinicalService,
+    cross_check_mask,
+    keep_queries_out_of_access_log,
+    split_intake,
+)
+from lib.settings import Settings
+
+from medsynth_app.imaging.cases import CaseFiles
+
+
+def test_answers_are_no_options_of_the_model() -> None:
+    params = {"tta": True, "symptoms": ["headache"], "age": 50, "free_text": "words"}
+    assert split_intake(params) == ({"tta": True}, {"symptoms": ["headache"], "age": 50, "free_text": "words"})
+    assert split_intake({"tta": True, "age": 50}) == ({"tta": True, "age": 50}, None)
+
+
+@pytest.mark.parametrize(
+    ("intake", "code"),
+    [
+        ({"symptoms": ["nonsense"]}, "unknown_symptom"),
+        ({"symptoms": 7}, "invalid_value"),
+        ({"symptoms": ["headache"], "age": "old"}, "invalid_value"),
+        ({"symptoms": ["headache"]}, "missing_sequence"),
+    ],
+)
+def test_a_failure_is_told_and_never_raised(tmp_path: Path, intake: dict[str, Any], code: str) -> None:
+    service = ClinicalService(str(tmp_path), Settings(model_folder=tmp_path))
+    answer = cross_check_mask(service, CaseFiles("case_1"), tmp_path / "mask.nii.gz", intake)
+    assert (answer["status"], answer["code"]) == ("failed", code)
+    assert answer["reason"]
+
+
+def test_without_a_clinic_the_mask_is_answered_too(tmp_path: Path) -> None:
+    answer = cross_check_mask(None, CaseFiles("case_1"), tmp_path / "mask.nii.gz", {"symptoms": []})
+    assert (answer["status"], answer["code"]) == ("failed", "clinic_unavailable")
+
+
+def test_the_access_log_keeps_no_search_words(caplog: pytest.LogCaptureFixture) -> None:
+    keep_queries_out_of_access_log()
+    logger = logging.getLogger("uvicorn.access")
+    with caplog.at_level(logging.INFO, logger="uvicorn.access"):
+        for path in ("/medsynth/api/symptoms?q=Hong", "/info/?x=1"):
+            logger.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", "GET", path, "1.1", 200)
+    assert "Hong" not in caplog.text
+    assert "GET /medsynth/api/symptoms HTTP" in caplog.text
+    assert "/info/?x=1" in caplog.text
