@@ -153,6 +153,9 @@ class CaseDatastore(LocalDatastore):
         """
         self.study(image_id)
         path = self.get_label_uri(image_id, tag)
+        if not path:
+            self.refresh_if_changed()  # another process, batch inference, may have stored it
+            path = self.get_label_uri(image_id, tag)
         if not path or not os.path.isfile(path):
             raise NotFoundError(f"label: case {image_id!r} has no label with tag {check_tag(tag)!r}")
         return Path(path)

@@ -7,6 +7,7 @@ the order in which DICOM viewers build their volumes.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ DIRECTION_TOLERANCE = 1e-3
 GAP_TOLERANCE = 0.05
 """Slice distances may differ by this part of their median: one missing slice makes a distance of 200 %."""
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+_GDCM_LOCK = threading.Lock()
+"""GDCM keeps global state: two series read at once have ended the process (segmentation fault)."""
 
 
 @dataclass(frozen=True)
@@ -148,16 +152,17 @@ def _voxels(slices: Sequence[Slice], name: str) -> np.ndarray:
 
     files = list(dict.fromkeys(str(s.path) for s in slices))
     try:
-        if len(files) == len(slices):
-            series = sitk.ImageSeriesReader()
-            series.SetImageIO("GDCMImageIO")
-            series.SetFileNames(files)
-            # The type of the first slice would be taken for all, and slopes differ from slice to slice.
-            series.SetOutputPixelType(sitk.sitkFloat32)
-            array = sitk.GetArrayFromImage(series.Execute())
-        else:
-            stacks = {f: _frames(sitk.ReadImage(f, sitk.sitkFloat32, "GDCMImageIO"), sitk) for f in files}
-            array = np.stack([stacks[str(s.path)][s.frame] for s in slices])
+        with _GDCM_LOCK:
+            if len(files) == len(slices):
+                series = sitk.ImageSeriesReader()
+                series.SetImageIO("GDCMImageIO")
+                series.SetFileNames(files)
+                # The type of the first slice would be taken for all, and slopes differ from slice to slice.
+                series.SetOutputPixelType(sitk.sitkFloat32)
+                array = sitk.GetArrayFromImage(series.Execute())
+            else:
+                stacks = {f: _frames(sitk.ReadImage(f, sitk.sitkFloat32, "GDCMImageIO"), sitk) for f in files}
+                array = np.stack([stacks[str(s.path)][s.frame] for s in slices])
     except RuntimeError as error:
         raise UnsupportedKindError(f"{name}: its voxels cannot be decoded") from error
     if array.shape != (len(slices), *slices[0].size[::-1]):

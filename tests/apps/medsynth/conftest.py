@@ -124,11 +124,11 @@ def write_tiny_weights(path: Path) -> Path:
 
 
 def snapshot(*folders: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of everything in the folders, but for what a server writes about itself."""
+    """Size and time of everything in the folders, but for locks and what a server derives from the studies."""
     found = {}
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.name != ".lock":
+            if path.name != ".lock" and ".medsynth" not in path.parts:
                 facts = path.lstat()
                 found[str(path)] = (facts.st_size, facts.st_mtime_ns) if path.is_file() else (0, 0)
     return found

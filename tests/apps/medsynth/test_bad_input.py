@@ -262,7 +262,9 @@ def test_unknown_names_are_answered_with_404_or_the_field(
 def test_wrong_training_options_are_refused_before_anything_starts(
     served: Any, body: Any, status: int, words: list[str]
 ) -> None:
-    response = served.request("POST", "/train/brain_tumor_segmentation", json=body)
+    headers = {"Content-Type": "application/json"}
+    text = json.dumps(body)  # infinity too, as JavaScript's and Python's writers make it
+    response = served.request("POST", "/train/brain_tumor_segmentation", data=text, headers=headers)
     check_error(response, status, "invalid_value", *words)
     assert served.get("/train/", params={"check_if_running": "true"}).status_code == 404
 

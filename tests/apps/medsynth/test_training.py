@@ -121,7 +121,8 @@ def test_batch_inference_keeps_a_label_of_every_case(served: Any) -> None:
     status = wait_for(lambda: _ended(served, "/batch/infer"))
     assert status["status"] == "DONE", status["details"]
     for case in ("case_1", "volume"):
-        assert served.get("/datastore/label", params={"label": case, "tag": "batch"}).status_code == 200
+        query = {"label": case, "tag": "batch"}
+        wait_for(lambda: served.get("/datastore/label", params=query).status_code == 200, 10)  # noqa: B023
         info = served.get("/datastore/label/info", params={"label": case, "tag": "batch"}).json()
         assert info["model"] == MODEL
         assert served.request("DELETE", f"/datastore/label?id={case}&tag=batch").status_code == 200
