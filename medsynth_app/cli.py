@@ -13,6 +13,7 @@ from rich.console import Console
 
 from medsynth_app import __version__
 from medsynth_app.commands import benchmark, cross_check, dicom, doctor, evaluate, generate, hospitals, train
+from medsynth_app.commands.server_process import server_environment
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
@@ -66,20 +67,9 @@ def serve(
         str(port),
         *pairs,
     ]
-    environment = {**os.environ, **_server_environment(app)}
+    environment = {**os.environ, **server_environment(app)}
     command = [sys.executable, "-W", "ignore", "-m", "monailabel.main", *arguments]
     os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is what we want
-
-
-def _server_environment(app: Path) -> dict[str, str]:
-    """What the server and the processes it starts need from the environment."""
-    root = str(app.resolve().parents[1])
-    return {
-        "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root])),
-        # Large tensors come and go: keeping the memory instead of mapping it anew saves page faults.
-        "MALLOC_MMAP_MAX_": os.environ.get("MALLOC_MMAP_MAX_", "0"),
-        "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", str(4 << 30)),
-    }
 
 
 def main() -> None:

@@ -38,7 +38,9 @@ def cross_check(
         configuration=configuration,
         picture=picture,
     )
-    console.print(f"patients      {result.scored} of {result.patients}, median {result.median_symptoms:g} symptoms")
+    console.print(
+        f"patients      {result.scored} of {result.patients}, median {result.median_symptoms:g} symptoms"
+    )
     console.print("AUROC         other site   mirrored   permuted")
     for name, row in (("cross-check", result.score), ("overlap", result.overlap)):
         console.print(f"{name:13} {row.other_site:10.3f} {row.mirrored:10.3f} {row.permuted:10.3f}")
@@ -59,7 +61,10 @@ def hospitals(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """How long an import and a look-up take in a directory of invented hospitals."""
-    with tempfile.TemporaryDirectory() as folder, open_database(database or Path(folder) / "clinical.db") as opened:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_database(database or Path(folder) / "clinical.db") as opened,
+    ):
         result = benchmark_hospitals(Repository(opened), date.today(), count, lookups)
     console.print(
         f"{result.hospitals} hospitals on {result.dialect}: import {result.import_seconds:.1f} s, look-up median "

@@ -33,10 +33,14 @@ SYMPTOM_FORM = re.compile(r"(?P<id>[A-Za-z0-9_]+)(?:=(?P<words>[a-z,]+))?")
 
 
 def cross_check(
-    case_dir: Annotated[Path, typer.Argument(help="BraTS-style case folder; without a label it is segmented.")],
+    case_dir: Annotated[
+        Path, typer.Argument(help="BraTS-style case folder; without a label it is segmented.")
+    ],
     symptom: Annotated[
         list[str],
-        typer.Option(help="ID, or ID=WORDS of left right both, yes no unknown, sudden days weeks months years."),
+        typer.Option(
+            help="ID, or ID=WORDS of left right both, yes no unknown, sudden days weeks months years."
+        ),
     ] = [],  # noqa: B006 - typer copies it
     label: Annotated[Path | None, typer.Option(help="Label map instead of the folder's own.")] = None,
     handedness: Annotated[str, typer.Option(help="right, left, ambidextrous or unknown.")] = "unknown",
@@ -46,7 +50,9 @@ def cross_check(
     lang: Annotated[str, typer.Option(help="Language of the reports: en or ko.")] = "en",
     html: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
     pdf: Annotated[Path | None, typer.Option(help="Write the report to this file.")] = None,
-    database: Annotated[str, typer.Option(help="Database URL or SQLite file; a file of the user's by default.")] = "",
+    database: Annotated[
+        str, typer.Option(help="Database URL or SQLite file; a file of the user's by default.")
+    ] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the record to this file.")] = None,
 ) -> None:
     """Cross-check symptoms with the tumour of a case. Research and education only."""
@@ -93,7 +99,9 @@ def parse_symptom(text: str) -> dict[str, Any]:
     words = (match["words"] or "").split(",") if match else []
     answer: dict[str, Any] = {"symptom": match["id"] if match else "", "answer": "yes"}
     for word in filter(None, words):
-        field = next((n for n, known in (("side", SIDES), ("answer", ANSWERS), ("onset", ONSETS)) if word in known), "")
+        field = next(
+            (n for n, known in (("side", SIDES), ("answer", ANSWERS), ("onset", ONSETS)) if word in known), ""
+        )
         if not field:
             match = None
             break

@@ -30,7 +30,9 @@ def tumor_case_synthesis(
     condition: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, e.g. volume_ml=40, side=left, grade=2; repeatable.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write seed and conditions to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write seed and conditions to this file.")
+    ] = None,
 ) -> None:
     """Make a labelled four-sequence brain-tumour case."""
     request = TumorCaseRequest.from_parameters({"seed": seed, **_conditions(condition or [])})

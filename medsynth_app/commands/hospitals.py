@@ -36,7 +36,9 @@ def import_hospitals(
     country: Annotated[str, typer.Option(help="ISO code of rows that name none.")] = "",
     header: Annotated[list[str], typer.Option(help="FIELD=HEADER, for headers that are not known.")] = [],  # noqa: B006
     encoding: Annotated[str | None, typer.Option(help="Character encoding; found by itself.")] = None,
-    complete: Annotated[bool, typer.Option(help="Hospitals the file no longer holds become inactive.")] = False,
+    complete: Annotated[
+        bool, typer.Option(help="Hospitals the file no longer holds become inactive.")
+    ] = False,
     database: Annotated[str, typer.Option(help="Database URL or SQLite file.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
 ) -> None:
@@ -73,7 +75,13 @@ def find(
 ) -> None:
     """List hospitals that offer what the care of a region wants, with every term of the order."""
     query = HospitalQuery(
-        regions=tuple(region), latitude=lat, longitude=lon, seizures=seizures, child=child, country=country, limit=limit
+        regions=tuple(region),
+        latitude=lat,
+        longitude=lon,
+        seizures=seizures,
+        child=child,
+        country=country,
+        limit=limit,
     )
     answer = open_clinic(database).directory.find(query, date.today())
     table = Table("hospital", "score", "services", "level", "distance", "km", "data of")

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import requests
 
-from medsynth_app.commands.server_process import ServerProcess
+from medsynth_app.commands.server_process import ServerProcess, server_environment
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import CaseFiles, find_cases
 from medsynth_app.imaging.geometry import reorient
@@ -51,7 +51,9 @@ def run(
         _link_case(case, root / "cases")
         _write_four_dimensional(case, root / "stock")
         tell(f"MedSynth on {case.name}: 1 + {repeats} requests")
-        ours, our_mask, our_memory = _measure(APPS / "medsynth", root / "cases", case.name, repeats)
+        ours, our_mask, our_memory = _measure(
+            APPS / "medsynth", root / "cases", case.name, repeats, server_environment(APPS / "medsynth")
+        )
         tell(f"stock MONAI Label on {case.name}: 1 + {stock_repeats} requests")
         stock, stock_mask, stock_memory = _measure(
             APPS / "stock_baseline", root / "stock", case.name, stock_repeats
@@ -94,9 +96,11 @@ def _write_four_dimensional(case: CaseFiles, studies: Path) -> None:
     nib.save(image, studies / f"{case.name}.nii.gz")
 
 
-def _measure(app: Path, studies: Path, case: str, repeats: int) -> tuple[list[float], np.ndarray, int]:
+def _measure(
+    app: Path, studies: Path, case: str, repeats: int, environment: dict[str, str] | None = None
+) -> tuple[list[float], np.ndarray, int]:
     """Seconds of each request from sending to the last byte, the last mask (1, X, Y, Z) in RAS, peak memory."""
-    with ServerProcess(app, studies) as server:
+    with ServerProcess(app, studies, environment) as server:
         seconds = []
         content = b""
         for _ in range(repeats + 1):

@@ -20,6 +20,21 @@ from medsynth_app.errors import MedSynthError
 START_SECONDS = 300.0
 
 
+def server_environment(app: Path) -> dict[str, str]:
+    """What ``medsynth serve`` adds to the environment of the server and of the processes it starts.
+
+    Args:
+        app: folder of the MONAI Label application.
+    """
+    root = str(app.resolve().parents[1])
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root])),
+        # Large tensors come and go: keeping their memory instead of mapping it anew saves page faults.
+        "MALLOC_MMAP_MAX_": os.environ.get("MALLOC_MMAP_MAX_", "0"),
+        "MALLOC_TRIM_THRESHOLD_": os.environ.get("MALLOC_TRIM_THRESHOLD_", str(4 << 30)),
+    }
+
+
 class ServerProcess:
     """Use as a context: the server answers inside it.
 

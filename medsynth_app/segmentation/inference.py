@@ -31,6 +31,8 @@ BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 """Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
 PRECISIONS = ("auto", "bf16", "fp32")
 WINDOW = (128, 128, 128)
+PADDING_MULTIPLE = 16
+"""A brain is padded to this; the deepest level may round down once, which cost no accuracy when measured and saves a quarter."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,10 @@ def predict_logits(
 
 def _padding(shape: tuple[int, ...]) -> list[int]:
     """Zeros to append, in the order ``torch.nn.functional.pad`` wants (last axis first)."""
-    wanted = [side + -side % SIDE_MULTIPLE for side in shape]
-    if max(wanted) == SIDE_MULTIPLE:
+    wanted = [max(side + -side % PADDING_MULTIPLE, SIDE_MULTIPLE) for side in shape]
+    if max(wanted) < 2 * SIDE_MULTIPLE:
         # A single voxel at the deepest level has no mean and spread to normalise by.
-        wanted[-1] += SIDE_MULTIPLE
+        wanted[-1] = 2 * SIDE_MULTIPLE
     padding: list[int] = []
     for side, target in zip(reversed(shape), reversed(wanted)):
         padding += [0, target - side]
