@@ -32,7 +32,7 @@ BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 PRECISIONS = ("auto", "bf16", "fp32")
 WINDOW = (128, 128, 128)
 PADDING_MULTIPLE = 16
-"""A brain is padded to this; the deepest level may round down once, which cost no accuracy when measured and saves a quarter."""
+"""A brain is padded to this; the deepest level may round down once, which costs no accuracy when measured."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def check_user(request: Request) -> str:
 def server() -> FastAPI:
     server = FastAPI()
 
-    @server.post("/work/{name}", dependencies=[Depends(check_user)])
+    @server.post("/job/{name}", dependencies=[Depends(check_user)])
     async def work(name: str, count: int = 2, note: str = Form("-"), user: str = Depends(check_user)) -> Any:
         return {"name": name, "count": count, "note": note, "user": user, "thread": threading.get_ident()}
 
@@ -43,11 +43,11 @@ def test_blocking_endpoint_moves_to_a_thread_with_all_it_takes(server: FastAPI) 
 
     with TestClient(server) as client:
         client.get("/loop")
-        answer = client.post("/work/a?count=5", data={"note": "hello"}, headers={"user": "u"}).json()
+        answer = client.post("/job/a?count=5", data={"note": "hello"}, headers={"user": "u"}).json()
         assert answer.pop("thread") not in loop_thread
         assert answer == {"name": "a", "count": 5, "note": "hello", "user": "u"}
-        assert client.post("/work/a?count=x", headers={"user": "u"}).status_code == 422
-        assert client.post("/work/a").status_code == 401
+        assert client.post("/job/a?count=x", headers={"user": "u"}).status_code == 422
+        assert client.post("/job/a").status_code == 401
 
 
 def test_endpoint_that_awaits_is_reported() -> None:
