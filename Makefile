@@ -12,7 +12,7 @@ READY := .venv/.ready
 .PHONY: serve test lint clean
 
 serve: $(READY)
-	$(BIN)/medsynth serve --host "$(HOST)" --port "$(PORT)" --studies "$(STUDIES)" --conf "$(CONF)"
+	$(BIN)/python -m medsynth_app.commands.serve --host "$(HOST)" --port "$(PORT)" --studies "$(STUDIES)" --conf "$(CONF)"
 
 test: $(READY)
 	$(BIN)/python -m pytest
