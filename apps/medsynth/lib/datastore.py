@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.datastore import DefaultLabelTag
 
+from lib.finite import finite
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -228,7 +228,7 @@ class CaseDatastore(LocalDatastore):
                 )
             _copy_whole(source, target)
             self._studies[name] = Study(name, target, False)
-            info = {**_finite(image_info), **self._basic_info(self._studies[name])}
+            info = {**finite(image_info), **self._basic_info(self._studies[name])}
             self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
         return name
 
@@ -259,7 +259,7 @@ class CaseDatastore(LocalDatastore):
                 shutil.copyfile(label, temporary / f"{name}_seg{LABEL_ENDING}")
             os.replace(temporary, folder)
             self._studies[name] = Study(name, folder, True)
-            merged = {**_finite(info), **self._basic_info(self._studies[name])}
+            merged = {**finite(info), **self._basic_info(self._studies[name])}
             self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
             self._sync_labels()
         return name
@@ -297,7 +297,7 @@ class CaseDatastore(LocalDatastore):
         name = f"{image_id}{LABEL_ENDING}"
         with self._changing():
             write_label(labels, image.affine, self.root / "labels" / tag / name)
-            info = {**_finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
+            info = {**finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
             self._model(image_id).labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
         return image_id
 
@@ -321,14 +321,14 @@ class CaseDatastore(LocalDatastore):
         """Merge ``info`` into what is stored about a case."""
         self.study(image_id)
         with self._changing():
-            self._model(image_id).image.info.update(_finite(info))
+            self._model(image_id).image.info.update(finite(info))
 
     def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
         """Merge ``info`` into what is stored about a label."""
         tag = check_tag(label_tag)
         self.label_file(label_id, tag)
         with self._changing():
-            self._model(label_id).labels[tag].info.update(_finite(info))
+            self._model(label_id).labels[tag].info.update(finite(info))
 
     # ---- index ---------------------------------------------------------------------------------------
 
@@ -361,7 +361,7 @@ class CaseDatastore(LocalDatastore):
         """The whole index."""
         self.refresh_if_changed()
         with self._mutex:
-            return json.loads(json.dumps(_finite(super().json()), default=str))
+            return json.loads(json.dumps(finite(super().json()), default=str))
 
     def _folder_signature(self) -> tuple[int, ...]:
         """Changes when something comes or goes in the root, in a case folder or in a label folder."""
@@ -542,14 +542,3 @@ def _segment_names(label_info: Mapping[str, Any]) -> list[str] | None:
         for name in names
         if name.strip().lower() not in ("background", "foreground_scribbles", "background_scribbles")
     ]
-
-
-def _finite(value: Any) -> Any:
-    """The same JSON-able structure with NaN and infinity as None: browsers and FastAPI cannot read them."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    return None if isinstance(value, float) else value

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
+from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
 
-TRUE_WORDS = ("true", "1", "yes", "on")
-FALSE_WORDS = ("false", "0", "no", "off")
 MODEL_NAMES = ("brain_tumor_segmentation", "tumor_case_synthesis")
 TRAINER_NAMES = ("brain_tumor_segmentation",)
 

@@ -17,6 +17,7 @@ from typing import Any
 from monailabel.interfaces.tasks.train import TrainTask
 
 from lib.datastore import CaseDatastore
+from lib.finite import finite
 from lib.processes import die_with_server
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import OptionValue, parse_options, shown_options
@@ -66,7 +67,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
             stats = json.loads((self.folder / "train_stats.json").read_text())
         except (OSError, ValueError):
             return {}
-        return _finite_entries(stats) if isinstance(stats, dict) else {}
+        return finite(stats) if isinstance(stats, dict) else {}
 
     def __call__(self, request: dict[str, Any], datastore: CaseDatastore) -> dict[str, Any]:
         """Run one training; returns its final statistics.
@@ -134,7 +135,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / "train_stats.json"
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(_finite_entries(stats)))
+        temporary.write_text(json.dumps(finite(stats)))
         os.replace(temporary, target)
 
 
@@ -206,11 +207,3 @@ class _Report:
             "eta_seconds": round(seconds_left),
             "current_ts": int(time.time()),
         }
-
-
-def _finite_entries(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite_entries(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite_entries(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
