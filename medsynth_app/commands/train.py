@@ -13,6 +13,7 @@ import typer
 from medsynth_app.commands.results import console, progress_bar
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
+from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import load_cases
 from medsynth_app.segmentation.distributed import launch
 from medsynth_app.segmentation.network import NetworkConfiguration
@@ -38,6 +39,15 @@ def brain_tumor_segmentation(
     ] = "subpixel_unet",
     width: Annotated[int, typer.Option(help="Channels of the first level.")] = 32,
     dropout: Annotated[float, typer.Option(help="Probability of dropping a channel.")] = 0.0,
+    norm: Annotated[
+        str, typer.Option(help="batch (its statistics are kept: patches and whole heads agree) or instance.")
+    ] = "batch",
+    enhancement_map: Annotated[
+        bool, typer.Option(help="Give the network T1ce less what T1 explains, as one more channel.")
+    ] = True,
+    contrast_withheld: Annotated[
+        float, typer.Option(help="Share of patches with enhancing tumour that become ones without.")
+    ] = 0.2,
     modalities: Annotated[str, typer.Option(help="Sequences to read, in order.")] = "flair,t1,t1ce,t2",
     loss: Annotated[
         str, typer.Option(help="region_dice_ce, dice, focal, dice_focal or dice_ce.")
@@ -69,7 +79,7 @@ def brain_tumor_segmentation(
             f"validation: {', '.join(sorted(unknown))} are no labelled cases of {cases_dir.name}"
         )
     configuration = TrainingConfiguration(
-        network=NetworkConfiguration(network, chosen, width, dropout),
+        network=NetworkConfiguration(network, chosen, width, dropout, enhancement_map, norm),
         loss=loss,
         steps=steps,
         patch_size=_sides(patch_size),
@@ -80,6 +90,7 @@ def brain_tumor_segmentation(
         validate_every=validate_every,
         patience=patience,
         seed=seed,
+        augmentation=AugmentationConfiguration(contrast_withheld_probability=contrast_withheld),
     )
     run = Run(cases_dir, folder, tuple(sorted(held_out)), configuration, initial_weights, device, mlflow_uri)
     processes = torch.cuda.device_count() if device is None else 1

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.segmentation.contrast import withhold_contrast
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class AugmentationConfiguration:
         noise_probability / noise_deviation: Gaussian noise.
         blur_probability: lower resolution simulated by down- and upsampling.
         sequence_dropout_probability: one sequence is blanked.
+        contrast_withheld_probability: a patch with enhancing tumour becomes one without, see ``contrast``;
+            only where T1 and T1ce are among the sequences.
         tumor_centered_probability: the patch is centred on a tumour voxel, else anywhere in the brain.
     """
 
@@ -51,6 +54,7 @@ class AugmentationConfiguration:
     noise_deviation: float = 0.15
     blur_probability: float = 0.15
     sequence_dropout_probability: float = 0.1
+    contrast_withheld_probability: float = 0.0
     tumor_centered_probability: float = 0.7
 
     def __post_init__(self) -> None:
@@ -65,6 +69,7 @@ def augment(
     patch_size: tuple[int, int, int],
     configuration: AugmentationConfiguration,
     generator: torch.Generator,
+    t1_and_t1ce: tuple[int, int] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One random training patch.
 
@@ -72,6 +77,7 @@ def augment(
         image: (C, X, Y, Z), any float dtype.
         label: (X, Y, Z), any integer dtype.
         patch_size: sides of the patch.
+        t1_and_t1ce: their channels, or None where one of them is not read.
 
     Returns:
         image (C, *patch_size) float32 and label (*patch_size) int64.
@@ -81,6 +87,8 @@ def augment(
     patch = _sample(image, grid, "bilinear")
     target = _sample(label[None], grid, "nearest")[0].long()
     brain = (_sample((image[:1] != 0) | (image[-1:] != 0), grid, "nearest") > 0).float()
+    if t1_and_t1ce and _happens(configuration.contrast_withheld_probability, generator):
+        withhold_contrast(patch, target, *t1_and_t1ce, generator)
     return change_intensities(patch, configuration, generator) * brain, target
 
 

@@ -90,6 +90,7 @@ def training_batch(
     patch_size: tuple[int, int, int],
     configuration: AugmentationConfiguration,
     seed: int,
+    t1_and_t1ce: tuple[int, int] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The batch of one step: a pure function of (cases, step, seed), so a resumed run sees the same data.
 
@@ -101,7 +102,7 @@ def training_batch(
         index = step * batch_size + slot
         case = cases[case_order(len(cases), index // len(cases), seed)[index % len(cases)]]
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        image, label = augment(case.image, case.label, patch_size, configuration, generator)
+        image, label = augment(case.image, case.label, patch_size, configuration, generator, t1_and_t1ce)
         images.append(image)
         labels.append(label)
     return torch.stack(images), torch.stack(labels)

@@ -7,7 +7,6 @@ enhancing tumour. To add one: write its builder and give it a line in ``NETWORKS
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -23,6 +22,10 @@ from medsynth_app.vocabulary import LABEL_NAMES, Modality
 
 NUMBER_OF_CLASSES = len(LABEL_NAMES) + 1
 
+Norm = tuple[str, dict[str, Any]]
+NORMS: dict[str, Norm] = {"instance": ("instance", {"affine": True}), "batch": ("batch", {})}
+"""How features are normalised, by name; as MONAI takes it."""
+
 
 @dataclass(frozen=True)
 class NetworkConfiguration:
@@ -34,6 +37,8 @@ class NetworkConfiguration:
         width: channels of its first level; deeper levels double it.
         dropout: probability of dropping a channel, 0.1-0.3 for the classic U-Net.
         enhancement_map: give the network one more channel, see ``EnhancementMap``; needs T1 and T1ce.
+        norm: one of ``NORMS``. ``batch`` normalises by statistics kept from training, so a voxel's answer
+            does not depend on how much of the head the network sees at once; the others take them from it.
     """
 
     name: str = "unet"
@@ -41,6 +46,7 @@ class NetworkConfiguration:
     width: int = 16
     dropout: float = 0.1
     enhancement_map: bool = False
+    norm: str = "instance"
 
     def __post_init__(self) -> None:
         if self.name not in NETWORKS:
@@ -51,14 +57,23 @@ class NetworkConfiguration:
             raise InvalidValueError(
                 f"modalities: {list(self.modalities)} must be chosen from {known}, each once"
             )
+        if self.norm not in NORMS:
+            raise InvalidValueError(f"norm: unknown name {self.norm!r}, known: {', '.join(NORMS)}")
         if not 1 <= self.width <= 128:
             raise InvalidValueError(f"width: {self.width} must be between 1 and 128")
         if not 0.0 <= self.dropout < 1.0:
             raise InvalidValueError(f"dropout: {self.dropout} must be in [0, 1)")
-        if self.enhancement_map and not {Modality.T1.value, Modality.T1CE.value} <= set(self.modalities):
+        if self.enhancement_map and self.t1_and_t1ce is None:
             raise InvalidValueError(
                 f"enhancement_map: needs t1 and t1ce, the modalities are {list(self.modalities)}"
             )
+
+    @property
+    def t1_and_t1ce(self) -> tuple[int, int] | None:
+        """Channels of T1 and T1ce, or None where one of them is not read."""
+        if not {Modality.T1.value, Modality.T1CE.value} <= set(self.modalities):
+            return None
+        return self.modalities.index(Modality.T1.value), self.modalities.index(Modality.T1CE.value)
 
     @property
     def channels(self) -> int:
@@ -120,9 +135,10 @@ class SubpixelUNet(nn.Module):
         in_channels: number of sequences.
         width: channels at half resolution.
         dropout: probability of dropping a channel.
+        norm: name and arguments, as MONAI takes them.
     """
 
-    def __init__(self, in_channels: int, width: int, dropout: float) -> None:
+    def __init__(self, in_channels: int, width: int, dropout: float, norm: Norm) -> None:
         super().__init__()
         folded = NUMBER_OF_CLASSES * 2
         self.body = _quiet_basic_unet(
@@ -131,6 +147,7 @@ class SubpixelUNet(nn.Module):
             out_channels=folded * 8,
             features=(width, width * 2, width * 3, width * 4, width * 5, width),
             dropout=dropout,
+            norm=norm,
         )
         self.detail = nn.Sequential(nn.Conv3d(folded + in_channels, folded, 3, padding=1), nn.LeakyReLU(0.1))
         self.head = nn.Conv3d(folded, NUMBER_OF_CLASSES, 1)
@@ -150,12 +167,15 @@ def _unet(configuration: NetworkConfiguration) -> nn.Module:
         out_channels=NUMBER_OF_CLASSES,
         features=(width, width * 2, width * 4, width * 8, width * 16, width),
         dropout=configuration.dropout,
+        norm=NORMS[configuration.norm],
         upsample="deconv",
     )
 
 
 def _subpixel_unet(configuration: NetworkConfiguration) -> nn.Module:
-    return SubpixelUNet(configuration.channels, configuration.width, configuration.dropout)
+    return SubpixelUNet(
+        configuration.channels, configuration.width, configuration.dropout, NORMS[configuration.norm]
+    )
 
 
 def _segresnet(configuration: NetworkConfiguration) -> nn.Module:
@@ -166,7 +186,7 @@ def _segresnet(configuration: NetworkConfiguration) -> nn.Module:
         in_channels=configuration.channels,
         out_channels=NUMBER_OF_CLASSES,
         dropout_prob=configuration.dropout,
-        norm=("GROUP", {"num_groups": math.gcd(8, configuration.width)}),
+        norm=NORMS[configuration.norm],
         blocks_down=(1, 2, 2, 4),
         blocks_up=(1, 1, 1),
     )
@@ -182,6 +202,7 @@ def _dynunet(configuration: NetworkConfiguration) -> nn.Module:
         strides=[1, 2, 2, 2, 2],
         upsample_kernel_size=[2] * 4,
         filters=[configuration.width * f for f in (1, 2, 4, 8, 16)],
+        norm_name=NORMS[configuration.norm],
         dropout=configuration.dropout,
     )
 
@@ -200,10 +221,14 @@ SIDE_MULTIPLE = 32
 def build_network(configuration: NetworkConfiguration) -> nn.Module:
     """The network with fresh weights."""
     network = NETWORKS[configuration.name](configuration)
-    if not configuration.enhancement_map:
+    if not configuration.enhancement_map or configuration.t1_and_t1ce is None:
         return network
-    places = [configuration.modalities.index(m.value) for m in (Modality.T1, Modality.T1CE)]
-    return nn.Sequential(EnhancementMap(*places), network)
+    return nn.Sequential(EnhancementMap(*configuration.t1_and_t1ce), network)
+
+
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm3d]:
+    """Its layers that hold statistics of the training data."""
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
 
 
 def to_device(network: nn.Module, device: torch.device) -> nn.Module:

@@ -10,7 +10,6 @@ import copy
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ import torch
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.files import whole_file
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import LabelledCase, training_batch
 from medsynth_app.segmentation.distributed import agree, average_gradients, rank_and_size
@@ -32,13 +32,22 @@ from medsynth_app.segmentation.inference import (
 )
 from medsynth_app.segmentation.losses import build_loss
 from medsynth_app.segmentation.metrics import region_mask
-from medsynth_app.segmentation.network import SIDE_MULTIPLE, NetworkConfiguration, build_network, to_device
+from medsynth_app.segmentation.network import (
+    SIDE_MULTIPLE,
+    NetworkConfiguration,
+    batch_norms,
+    build_network,
+    to_device,
+)
 from medsynth_app.segmentation.tracking import Tracker, validation_picture
 from medsynth_app.segmentation.transforms import CleaningConfiguration, clean_labels
 from medsynth_app.segmentation.weights import save_weights
 from medsynth_app.vocabulary import TumorRegion
 
 logger = logging.getLogger(__name__)
+
+BATCHES_FOR_STATISTICS = 24
+"""Forward passes whose mean and spread become the statistics of batch norm, where the weights bring none."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,9 @@ class TrainingConfiguration:
         ema_decay: of the moving average of the weights that is validated and kept.
         validate_every: updates between validations.
         patience: validations without a better mean Dice until training stops; 0 = never.
+        learned_statistics_share: share of a run with fresh weights in which batch norm learns its statistics.
+            Then, and in a run that starts from weights, they stay: a patch or two says too little about mean and
+            spread, and what the network is trained with is what it is served with.
         precision: ``auto`` (bf16 where the hardware has it), ``bf16`` or ``fp32``.
         seed: of weights, order, patches and augmentation.
         augmentation: how training cases are changed.
@@ -77,6 +89,7 @@ class TrainingConfiguration:
     ema_decay: float = 0.998
     validate_every: int = 200
     patience: int = 0
+    learned_statistics_share: float = 0.5
     precision: str = "auto"
     seed: int = 0
     augmentation: AugmentationConfiguration = field(default_factory=AugmentationConfiguration)
@@ -99,6 +112,10 @@ class TrainingConfiguration:
                 raise InvalidValueError(f"{name}: {getattr(self, name)} must not be negative")
         if not 0.0 <= self.ema_decay < 1.0:
             raise InvalidValueError(f"ema_decay: {self.ema_decay} must be in [0, 1)")
+        if not 0.0 <= self.learned_statistics_share <= 1.0:
+            raise InvalidValueError(
+                f"learned_statistics_share: {self.learned_statistics_share} must be between 0 and 1"
+            )
         if not 0.0 < self.learning_rate < 1.0:
             raise InvalidValueError(f"learning_rate: {self.learning_rate} must be between 0 and 1")
 
@@ -163,14 +180,16 @@ class Trainer:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.manual_seed(configuration.seed)
         network = build_network(configuration.network)
-        if initial_weights is not None:
-            network.load_state_dict(initial_weights)
         self.network = to_device(network, self.device)
+        if initial_weights is not None and not (folder / "last.pt").exists():
+            self._start_from(initial_weights)
         self.average = copy.deepcopy(self.network).eval()
         self.loss = build_loss(configuration.loss)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=configuration.learning_rate, weight_decay=configuration.weight_decay
         )
+        learned = 0.0 if initial_weights is not None else configuration.learned_statistics_share
+        self._statistics_learned_until = learned * configuration.steps
         self.step = 0
         self.best: float | None = None
         self.validations_without_gain = 0
@@ -178,6 +197,30 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._resume()
+
+    def _start_from(self, weights: dict[str, torch.Tensor]) -> None:
+        """Take weights over; those of a network with another norm bring no statistics, which are then measured."""
+        missing, unexpected = self.network.load_state_dict(weights, strict=False)
+        statistics = ("running_mean", "running_var", "num_batches_tracked")
+        strangers = [name for name in (*missing, *unexpected) if not name.endswith(statistics)]
+        if strangers:
+            raise InvalidValueError(
+                f"initial_weights: do not fit {self.configuration.network.name}, e.g. {strangers[0]!r}"
+            )
+        if missing:
+            self._measure_statistics()
+
+    @torch.no_grad()
+    def _measure_statistics(self) -> None:
+        layers = batch_norms(self.network)
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # type: ignore[assignment]  # PyTorch's sign for a plain mean over all batches
+        self.network.train()
+        for index in range(BATCHES_FOR_STATISTICS):
+            self.network(self._batch(index)[0])
+        for layer in layers:
+            layer.momentum = 0.1
 
     @property
     def _checkpoint(self) -> Path:
@@ -226,6 +269,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.step, configuration)
         self.network.train()
+        if self.step >= self._statistics_learned_until:
+            for layer in batch_norms(self.network):
+                layer.eval()
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for part in range(configuration.accumulation):
@@ -241,7 +287,7 @@ class Trainer:
             self._update_average()
         return total
 
-    def _forward(self, index: int) -> torch.Tensor:
+    def _batch(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         configuration = self.configuration
         images, labels = training_batch(
             self.training_cases,
@@ -250,8 +296,14 @@ class Trainer:
             configuration.patch_size,
             configuration.augmentation,
             configuration.seed,
+            configuration.network.t1_and_t1ce,
         )
         images = images.to(self.device).contiguous(memory_format=torch.channels_last_3d)
+        return images, labels.to(self.device)
+
+    def _forward(self, index: int) -> torch.Tensor:
+        configuration = self.configuration
+        images, labels = self._batch(index)
         half = configuration.precision == "bf16" or (
             configuration.precision == "auto" and has_native_bf16(self.device)
         )
@@ -259,7 +311,7 @@ class Trainer:
         torch.manual_seed(configuration.seed * 1_000_003 + index)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.network(images)
-        return self.loss(logits, labels.to(self.device))
+        return self.loss(logits, labels)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -304,13 +356,10 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        temporary = self._checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self._checkpoint)
-        lines = "".join(json.dumps(entry) + "\n" for entry in self.history)
-        temporary = self.folder / "history.tmp"
-        temporary.write_text(lines)
-        os.replace(temporary, self.folder / "history.jsonl")
+        with whole_file(self._checkpoint) as beside:
+            torch.save(state, beside)
+        with whole_file(self.folder / "history.jsonl") as beside:
+            beside.write_text("".join(json.dumps(entry) + "\n" for entry in self.history))
 
     def _resume(self) -> None:
         state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)

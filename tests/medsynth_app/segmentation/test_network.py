@@ -46,6 +46,19 @@ def test_any_allowed_width_builds(name: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
+def test_with_batch_norm_far_away_voxels_do_not_change_the_answer(name: str) -> None:
+    """What instance norm cannot promise: the answer is the same whether the rest of the head is seen or not."""
+    network = build_network(NetworkConfiguration(name, ("t2",), width=2, dropout=0.0, norm="batch")).eval()
+    image = torch.randn(1, 1, 32, 32, 512)
+    changed = image.clone()
+    changed[..., -16:] += 3.0
+    with torch.no_grad():
+        difference = (network(changed) - network(image)).abs().amax(dim=(0, 1, 2, 3))
+    assert float(difference[:32].max()) < 1e-5
+    assert float(difference[-16:].max()) > 1e-4
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
 def test_dropout_acts_in_training_only(name: str) -> None:
     network = build_network(NetworkConfiguration(name, THREE, width=4, dropout=0.3))
     image = torch.randn(1, 3, 64, 32, 32)
@@ -101,6 +114,7 @@ def test_same_seed_same_weights() -> None:
         ({"modalities": ("flair", "flair")}, r"modalities: \['flair', 'flair'\] .*once"),
         ({"width": 0}, "width: 0 must be between 1 and 128"),
         ({"width": 129}, "width: 129 must be"),
+        ({"norm": "layer"}, "norm: unknown name 'layer', known: instance, batch"),
         ({"dropout": 1.0}, r"dropout: 1.0 must be in \[0, 1\)"),
         ({"dropout": -0.1}, "dropout: -0.1 must be"),
         ({"dropout": float("nan")}, "dropout: nan must be"),

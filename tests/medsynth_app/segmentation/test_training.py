@@ -223,6 +223,47 @@ def test_it_can_start_from_given_weights(
         assert all(torch.equal(state[name], value) for name, value in given.items())
 
 
+BATCH = replace(TINY, network=replace(TINY.network, norm="batch"))
+
+
+def statistics_of(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in state.items() if "running" in name}
+
+
+def test_batch_norm_learns_its_statistics_in_the_first_half_of_a_fresh_run(
+    tmp_path: Path, tiny_cases: list[LabelledCase]
+) -> None:
+    trainer = Trainer(BATCH, tiny_cases, [], tmp_path)
+    seen = [statistics_of(trainer.network.state_dict())]
+    for step in range(6):
+        trainer.run(should_stop=lambda wanted=step: trainer.step > wanted)
+        seen.append(statistics_of(trainer.network.state_dict()))
+    changed = [any(not torch.equal(a[n], b[n]) for n in a) for a, b in zip(seen, seen[1:])]
+    assert changed == [True, True, True, False, False, False]
+
+
+def test_weights_of_another_norm_get_statistics_of_the_training_data_and_keep_them(
+    tmp_path: Path, tiny_cases: list[LabelledCase], uninterrupted: Path
+) -> None:
+    given = load_weights(uninterrupted / "best.safetensors")[0].state_dict()
+    trainer = Trainer(BATCH, tiny_cases, [], tmp_path, initial_weights=given)
+    start = statistics_of(trainer.network.state_dict())
+    fresh = statistics_of(Trainer(BATCH, tiny_cases, [], tmp_path / "fresh").network.state_dict())
+    assert all(not torch.allclose(start[name], fresh[name]) for name in start)
+    trainer.run()
+    assert_same_state(statistics_of(trainer.network.state_dict()), start)
+    assert_same_state(statistics_of(trainer.average.state_dict()), start)
+
+
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, tiny_cases: list[LabelledCase], uninterrupted: Path
+) -> None:
+    given = load_weights(uninterrupted / "best.safetensors")[0].state_dict()
+    other = replace(TINY, network=NetworkConfiguration("dynunet", width=2))
+    with pytest.raises(InvalidValueError, match="initial_weights: do not fit dynunet"):
+        Trainer(other, tiny_cases, [], tmp_path, initial_weights=given)
+
+
 def test_accumulated_passes_see_what_one_large_batch_sees(
     tmp_path: Path, tiny_cases: list[LabelledCase]
 ) -> None:
@@ -312,6 +353,7 @@ def test_no_training_case_is_refused(tmp_path: Path) -> None:
         ({"precision": "fp16"}, "precision: 'fp16' must be one of auto, bf16, fp32"),
         ({"warmup_steps": -1}, "warmup_steps: -1 must not be negative"),
         ({"patience": -1}, "patience: -1 must not be negative"),
+        ({"learned_statistics_share": 1.5}, "learned_statistics_share: 1.5 must be between 0 and 1"),
         ({"ema_decay": 1.0}, r"ema_decay: 1.0 must be in \[0, 1\)"),
     ],
 )
