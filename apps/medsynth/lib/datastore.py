@@ -18,11 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.finite import finite
+from lib.label_versions import LabelVersion, LabelVersions
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -30,6 +32,7 @@ from medsynth_app.errors import (
     StaleError,
     UnsupportedKindError,
 )
+from medsynth_app.files import whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
 from medsynth_app.imaging.labels import read_submitted_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic
@@ -50,6 +53,8 @@ LABEL_ENDING = ".nii.gz"
 OWN_FOLDER = ".medsynth"
 CASE_FOLDER_ORIGIN = "case folder"
 KEY_ORIGIN = "origin"
+KEY_VERSION = "version"
+FINAL = DefaultLabelTag.FINAL.value
 TAG_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG_RULE = "must be 1 to 64 letters, digits, '_' and '-'"
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -82,7 +87,10 @@ class CaseDatastore(LocalDatastore):
         self._signature: tuple[int, ...] = ()
         self._last_look = 0.0
         self._mutex = threading.RLock()
+        self.versions = LabelVersions(root / OWN_FOLDER / "versions")
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
+        if not read_only:
+            self._take_up_versions()
 
     # ---- looking -------------------------------------------------------------------------------------
 
@@ -167,7 +175,7 @@ class CaseDatastore(LocalDatastore):
             NotFoundError: it has none.
         """
         case = self.case(image_id)
-        label = self.label_file(image_id, DefaultLabelTag.FINAL.value)
+        label = self.label_file(image_id, FINAL)
         return CaseFiles(case.name, case.sequences, case.combined, label)
 
     def is_synthetic(self, image_id: str) -> bool:
@@ -183,12 +191,22 @@ class CaseDatastore(LocalDatastore):
                 return False  # a case without readable files is explained where it is opened
         return bool(model.image.info["synthetic"])
 
+    def examination(self, image_id: str) -> str:
+        """What two annotators must not work on at once: here the case itself."""
+        return image_id
+
+    def signature(self, image_id: str) -> tuple[tuple[str, int, int], ...]:
+        """Names, sizes and times of a case's images: changes whenever one of them does; raises as ``case``."""
+        case = self.case(image_id)
+        files = [case.combined] if case.combined else list(case.sequences.values())
+        facts = [(path.name, path.stat()) for path in files or [self.study(image_id).path]]
+        return tuple(sorted((name, found.st_size, found.st_mtime_ns) for name, found in facts))
+
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label files of the cases with a final label."""
-        final = DefaultLabelTag.FINAL.value
         pairs = []
         for image_id in self.get_labeled_images():
-            pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, final)}
+            pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, FINAL)}
             pairs.append(pair if full_path else {k: os.path.relpath(v, self.root) for k, v in pair.items()})
         return pairs
 
@@ -226,7 +244,8 @@ class CaseDatastore(LocalDatastore):
                 raise StaleError(
                     f"image: a case {name!r} exists already with other content; choose another name"
                 )
-            _copy_whole(source, target)
+            with whole_file(target) as beside:
+                shutil.copyfile(source, beside)
             self._studies[name] = Study(name, target, False)
             info = {**finite(image_info), **self._basic_info(self._studies[name])}
             self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
@@ -251,13 +270,11 @@ class CaseDatastore(LocalDatastore):
         with self._changing():
             if name in self._studies or folder.exists():
                 raise StaleError(f"image: a case {name!r} exists already; choose another name")
-            temporary = self.root / f".{name}.{os.getpid()}"
-            temporary.mkdir()
-            for modality, path in sequences.items():
-                shutil.copyfile(path, temporary / f"{name}_{modality}{LABEL_ENDING}")
-            if label is not None:
-                shutil.copyfile(label, temporary / f"{name}_seg{LABEL_ENDING}")
-            os.replace(temporary, folder)
+            with whole_folder(folder) as beside:
+                for modality, path in sequences.items():
+                    shutil.copyfile(path, beside / f"{name}_{modality}{LABEL_ENDING}")
+                if label is not None:
+                    shutil.copyfile(label, beside / f"{name}_seg{LABEL_ENDING}")
             self._studies[name] = Study(name, folder, True)
             merged = {**finite(info), **self._basic_info(self._studies[name])}
             self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
@@ -271,6 +288,7 @@ class CaseDatastore(LocalDatastore):
             model = self._datastore.objects.pop(image_id, None)
             for tag in model.labels if model else ():
                 (self.root / "labels" / tag / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
+            self.versions.remove_case(image_id)
             if study.is_folder:
                 shutil.rmtree(study.path, ignore_errors=True)
             else:
@@ -280,13 +298,14 @@ class CaseDatastore(LocalDatastore):
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]
     ) -> str:
-        """Store a label after checking it; an unfit one changes nothing.
+        """Store a label after checking it; an unfit one changes nothing, an earlier final one is kept as a version.
 
         Args:
             image_id: case.
             label_filename: NIfTI or NRRD from a viewer or from inference.
             label_tag: ``final``, ``original`` ...
-            label_info: may hold ``label_info``: ``[{"name": ..., "idx": ...}]`` in the viewer's order.
+            label_info: may hold ``label_info``: ``[{"name": ..., "idx": ...}]`` in the viewer's order, and
+                ``author`` or ``client_id``.
 
         Raises:
             InvalidValueError: wrong grid, unknown values or names (422).
@@ -294,15 +313,64 @@ class CaseDatastore(LocalDatastore):
         tag = check_tag(label_tag)
         image = read_volume(self.display_file(image_id), image_id)
         labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
-        name = f"{image_id}{LABEL_ENDING}"
         with self._changing():
-            write_label(labels, image.affine, self.root / "labels" / tag / name)
-            info = {**finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
-            self._model(image_id).labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
+            model = self._model(image_id)
+            if tag == FINAL:
+                version = self._keep_version(image_id, labels, image.affine, label_info)
+                self._make_current(model, image_id, version)
+            else:
+                name = f"{image_id}{LABEL_ENDING}"
+                write_label(labels, image.affine, self.root / "labels" / tag / name)
+                info = {**finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
+                model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
         return image_id
 
+    def _keep_version(
+        self, image_id: str, labels: np.ndarray, affine: np.ndarray, label_info: Mapping[str, Any]
+    ) -> LabelVersion:
+        current = self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}"
+        if current.is_file():
+            self.versions.adopt(image_id, current)
+        info = finite(label_info)
+        author = str(info.get("author") or info.get("client_id") or "")[:128]
+        return self.versions.add(image_id, labels, affine, info, author)
+
+    def _make_current(self, model: ImageLabelModel, image_id: str, version: LabelVersion) -> None:
+        """A version becomes the final label that viewers and trainings read."""
+        name = f"{image_id}{LABEL_ENDING}"
+        with whole_file(self.root / "labels" / FINAL / name, durable=True) as beside:
+            shutil.copyfile(self.versions.file(image_id, version.number), beside)
+        info = {
+            **version.info, "ts": int(version.seconds), "name": name, "labels": LABEL_NAMES,
+            "author": version.author, KEY_VERSION: version.number,
+        }  # fmt: skip
+        model.labels[FINAL] = DataModel(ext=LABEL_ENDING, info=info)
+
+    def _take_up_versions(self) -> None:
+        """A server that was killed may have kept a version without making it current: do so now."""
+        for image_id in self.versions.cases():
+            model = self._datastore.objects.get(image_id)
+            versions = self.versions.versions(image_id)
+            if model is None or not versions or versions[-1].deleted:
+                continue
+            label = model.labels.get(FINAL)
+            if label is None or int(label.info.get(KEY_VERSION, 0)) < versions[-1].number:
+                with self._changing():
+                    self._make_current(model, image_id, versions[-1])
+
+    def label_versions(self, image_id: str) -> list[LabelVersion]:
+        """Every final label that was ever submitted for a case, oldest first; raises as ``case``."""
+        self.study(image_id)
+        return self.versions.versions(image_id)
+
+    def label_version_file(self, image_id: str, number: int) -> Path:
+        """Path of an earlier final label; raises NotFoundError where there is none of that number."""
+        self.study(image_id)
+        return self.versions.file(image_id, number)
+
     def remove_label(self, label_id: str, label_tag: str) -> None:
-        """Delete a label that was submitted; one that came with the case folder is the owner's file and stays.
+        """Take away a label that was submitted; its versions can still be read. One that came with the case folder
+        is the owner's file and stays.
 
         Raises:
             NotFoundError, InvalidValueError: none there, or not ours to delete.
@@ -313,6 +381,8 @@ class CaseDatastore(LocalDatastore):
             labels = self._model(label_id).labels
             if labels[tag].info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
                 raise InvalidValueError(f"label: {label_id!r} came with the case folder and is not deleted")
+            if tag == FINAL:
+                self.versions.delete_newest(label_id)
             (self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}").unlink(missing_ok=True)
             labels.pop(tag)
             self._sync_labels()
@@ -408,11 +478,10 @@ class CaseDatastore(LocalDatastore):
                         if e.name.endswith(LABEL_ENDING) and not e.name.startswith(".")
                     }
         changed = False
-        final = DefaultLabelTag.FINAL.value
         for name, model in self._datastore.objects.items():
             wanted = {tag: names[name] for tag, names in found.items() if name in names}
             for tag in [t for t in model.labels if t not in wanted]:
-                if not (tag == final and self._has_folder_label(name)):
+                if not (tag == FINAL and self._has_folder_label(name)):
                     del model.labels[tag]
                     changed = True
             for tag, time_stamp in wanted.items():
@@ -420,9 +489,9 @@ class CaseDatastore(LocalDatastore):
                     info = {"ts": int(time_stamp), "name": f"{name}{LABEL_ENDING}"}
                     model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
                     changed = True
-            if final not in model.labels and self._has_folder_label(name):
+            if FINAL not in model.labels and self._has_folder_label(name):
                 info = {"name": f"{name}{LABEL_ENDING}", KEY_ORIGIN: CASE_FOLDER_ORIGIN}
-                model.labels[final] = DataModel(ext=LABEL_ENDING, info=info)
+                model.labels[FINAL] = DataModel(ext=LABEL_ENDING, info=info)
                 changed = True
         return changed
 
@@ -466,13 +535,9 @@ class CaseDatastore(LocalDatastore):
 
     def _write_index(self) -> None:
         path = Path(self._datastore_config_path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        content = json.dumps(self._datastore.model_dump(exclude={"base_path"}), default=str)
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with whole_file(path, durable=True) as beside:
+            content = json.dumps(self._datastore.model_dump(exclude={"base_path"}), default=str)
+            beside.write_text(content, encoding="utf-8")
         self._config_ts = path.stat().st_mtime_ns
 
     def _update_datastore_file(self, lock: bool = True) -> None:
@@ -521,12 +586,6 @@ def _image_ending(name: str) -> str:
             return ending
     allowed = ", ".join((*IMAGE_ENDINGS, *PICTURE_ENDINGS))
     raise UnsupportedKindError(f"file: {name[:60]!r} is of an unknown kind, allowed are {allowed}")
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, target)
 
 
 def _segment_names(label_info: Mapping[str, Any]) -> list[str] | None:

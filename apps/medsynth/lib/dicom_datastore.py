@@ -20,12 +20,13 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from monailabel.config import settings as monailabel_settings
-from monailabel.interfaces.datastore import DefaultLabelTag
 from monailabel.utils.others.generic import md5_digest
 from pydicom import dcmread
 
 from lib.datastore import (
     CASE_FOLDER_ORIGIN,
+    FINAL,
+    KEY_VERSION,
     LABEL_ENDING,
     OWN_FOLDER,
     CaseDatastore,
@@ -34,6 +35,7 @@ from lib.datastore import (
 )
 from lib.dicom_archive import ArchiveSegmentation, ArchiveSeries, DicomArchive
 from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError, OverloadedError
+from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.dicom.segmentation_object import read_segmentation, write_segmentation
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping
@@ -50,7 +52,6 @@ from medsynth_app.vocabulary import RESEARCH_NOTICE, Modality
 
 logger = logging.getLogger(__name__)
 
-FINAL = DefaultLabelTag.FINAL.value
 SECONDS_BETWEEN_LOOKS = 10.0
 SAME_GRID_MM = 0.01
 SAME_PLACE_MM = 0.5
@@ -213,6 +214,16 @@ class DicomCaseDatastore(CaseDatastore):
         """Whether the images say that they are generated."""
         return image_id in self._listed and self._archive.series_facts(self._listed[image_id]).synthetic
 
+    def examination(self, image_id: str) -> str:
+        """The study: its series show one head."""
+        listed = self._listed.get(image_id)
+        return listed.study_uid if listed else image_id
+
+    def signature(self, image_id: str) -> tuple[tuple[str, int, int], ...]:
+        """The series by its identifier and its number of images; what a series holds does not change."""
+        listed = self._listed_series(image_id)
+        return ((listed.uid, int(listed.images or 0), 0),)
+
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
         """Series to annotate: of studies in which no series has a final label, and not synthetic."""
         self.refresh_if_changed()
@@ -245,9 +256,11 @@ class DicomCaseDatastore(CaseDatastore):
         if not labels.any():
             return super().save_label(image_id, label_filename, label_tag, label_info)
         self._store_segmentation(image_id, labels, image.affine)
+        version = self._keep_version(image_id, labels, image.affine, label_info)
         (self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
         self.refresh()
-        self.update_label_info(image_id, FINAL, label_info)
+        author = {"author": version.author, KEY_VERSION: version.number, "ts": int(version.seconds)}
+        self.update_label_info(image_id, FINAL, {**label_info, **author})
         return image_id
 
     def _store_segmentation(self, image_id: str, labels: np.ndarray, affine: np.ndarray) -> None:
@@ -258,6 +271,9 @@ class DicomCaseDatastore(CaseDatastore):
             uid = str(dcmread(target, stop_before_pixels=True).SeriesInstanceUID)
             self._archive.store([target])
         write_label(labels, affine, self._label_cache(uid))
+
+    def _take_up_versions(self) -> None:
+        """Nothing: the final labels are on the server."""
 
     def segmentation_object(self, image_id: str, label_file: Path) -> Path:
         """A prediction as a temporary DICOM SEG file that refers to the series.
@@ -402,11 +418,5 @@ def _store_volume(volume: Volume, path: Path) -> None:
         # A qform cannot hold shear; a wrong one would contradict the sform.
         image.set_qform(None, code=0)
     image.header.set_xyzt_units("mm")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".nii.gz", prefix=".", dir=path.parent)
-    os.close(handle)
-    try:
-        nib.save(image, temporary)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole_file(path) as beside:
+        nib.save(image, beside)
