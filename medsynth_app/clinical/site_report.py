@@ -41,8 +41,10 @@ class SiteConfiguration:
 
     Attributes:
         least_component_ml: smaller connected pieces are counted but not described.
-        one_sided_share: at least this share of a tumour on one side makes it one-sided.
-        midline_band_mm: a tumour mostly within this distance of the midline is called midline.
+        one_sided_share: at least this share of a tumour on one side makes it one-sided, wherever it lies.
+        midline_band_mm: else a tumour mostly within this distance of the midline is called midline.
+        main_side_share: else at least this share on one side names that side as the tumour's; what reaches
+            across is told apart from it. Bilateral is left for a tumour whose lesser side holds a third.
         midline_tolerance_mm: only tumour further across the midline than this counts as crossing, because the
             registration is that uncertain.
         least_crossing_ml: less tumour across the midline does not count as crossing.
@@ -54,6 +56,7 @@ class SiteConfiguration:
     least_component_ml: float = 0.1
     one_sided_share: float = 0.85
     midline_band_mm: float = 10.0
+    main_side_share: float = 2.0 / 3.0
     midline_tolerance_mm: float = 5.0
     least_crossing_ml: float = 0.5
     one_site_share: float = 0.6
@@ -178,7 +181,7 @@ class SiteReport:
         reasons: why not, one sentence each.
         quality: every check of the registration.
         side_known: whether the image's header tells left from right.
-        side: of the whole tumour.
+        side: of the whole tumour: where most of it lies (``SiteConfiguration``), not how far it reaches.
         percent_left: share of the whole tumour left of the midline, 0 to 100; None if the side is unknown.
         percent_right: the same, right.
         crosses_midline: whether it reaches across by more than the registration's uncertainty; None if not
@@ -437,11 +440,14 @@ def _quality(registration: Registration) -> tuple[QualityCheck, ...]:
 
 def _side(mni_x: np.ndarray, known: bool, configuration: SiteConfiguration) -> TumorSide:
     left = float((mni_x <= 0).mean())
-    if max(left, 1 - left) >= configuration.one_sided_share:
-        one_side = TumorSide.LEFT if left > 0.5 else TumorSide.RIGHT
-        return one_side if known else TumorSide.UNKNOWN
+    share = max(left, 1 - left)
+    main = TumorSide.LEFT if left > 0.5 else TumorSide.RIGHT
+    if share >= configuration.one_sided_share:
+        return main if known else TumorSide.UNKNOWN
     if float((np.abs(mni_x) <= configuration.midline_band_mm).mean()) > 0.5:
         return TumorSide.MIDLINE
+    if share >= configuration.main_side_share:
+        return main if known else TumorSide.UNKNOWN
     return TumorSide.BILATERAL
 
 

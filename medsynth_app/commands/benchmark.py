@@ -20,6 +20,7 @@ def _group() -> None:
 
 
 application.command("cross-check")(clinical_benchmark.cross_check)
+application.command("registration")(clinical_benchmark.registration)
 application.command("hospitals")(clinical_benchmark.hospitals)
 
 

@@ -1,4 +1,4 @@
-"""``medsynth benchmark cross-check`` and ``benchmark hospitals``: the clinic's figures, measured here and now."""
+"""``medsynth benchmark cross-check | registration | hospitals``: the clinic's figures, measured here and now."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from medsynth_app.clinical.cohort import CohortConfiguration
 from medsynth_app.clinical.cross_check_benchmark import BenchmarkConfiguration, run_cross_check_benchmark
 from medsynth_app.clinical.database import open_database
 from medsynth_app.clinical.hospital_benchmark import benchmark_hospitals
 from medsynth_app.clinical.lesion_library import load_lesion_library
+from medsynth_app.clinical.registration_benchmark import (
+    RegisteredCase,
+    benchmark_registration,
+)
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.seeding import SEED_FOLDER
 from medsynth_app.clinical.symptom_model import load_symptom_definitions
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.imaging.atlas import load_atlas
+from medsynth_app.imaging.cases import find_cases
 
 
 def cross_check(
@@ -73,3 +79,45 @@ def hospitals(
         highlight=False,
     )
     store_json(asdict(result), json_file)
+
+
+def registration(
+    cases_dir: Annotated[Path, typer.Argument(help="Folder of labelled, skull-stripped cases.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """How long heads take to the atlas, which quality gates fail, and whether tumours keep their side."""
+    cases = find_cases(cases_dir)
+    table = Table("case", "s", "start", "side", "mask's own", "across ml", "failed gates")
+    with progress_bar() as bar:
+        task = bar.add_task("registration", total=len(cases))
+
+        def show(case: RegisteredCase) -> None:
+            across = "" if case.across_midline_ml is None else f"{case.across_midline_ml:.1f}"
+            own = f"{case.side_of_mask} {100 * case.share_of_side:.0f} %"
+            failed = "\n".join(case.failed)
+            table.add_row(case.case, f"{case.seconds:.1f}", case.start, case.side, own, across, failed)
+            bar.advance(task)
+
+        result = benchmark_registration(cases, load_atlas(), progress=show)
+    console.print(table)
+    count = len(result.cases)
+    console.print(
+        f"registration  {result.median_seconds:.1f} s median, {result.slowest_seconds:.1f} s at most, "
+        f"{result.median_processor_seconds:.1f} s of processor time\n"
+        f"gates         {result.passed} of {count} cases pass all\n"
+        f"side          {result.right_sides} of {count} as the mask's own geometry\n"
+        f"report        {result.valid_reports} of {count} fit their schema",
+        highlight=False,
+    )
+    store_json(
+        {
+            "median_seconds": result.median_seconds,
+            "median_processor_seconds": result.median_processor_seconds,
+            "slowest_seconds": result.slowest_seconds,
+            "passed": result.passed,
+            "right_sides": result.right_sides,
+            "valid_reports": result.valid_reports,
+            "cases": [asdict(case) for case in result.cases],
+        },
+        json_file,
+    )

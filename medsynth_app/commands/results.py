@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from medsynth_app.files import whole_file
 
 console = Console()
 
@@ -33,9 +34,8 @@ def progress_bar() -> Progress:
 
 
 def store_json(result: dict[str, Any], path: Path | None) -> None:
-    """Write a result beside the target and rename; nothing without a path."""
+    """Write a result as a whole file; nothing without a path."""
     if path is None:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")

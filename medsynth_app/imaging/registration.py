@@ -71,6 +71,9 @@ class QualityGates:
         least_brain_dice: a lower Dice overlap of the patient's brain and the template's fails.
         determinant_range: the affine's change of volume, patient to MNI, must lie inside.
         largest_mask_outside: a larger share of the tumour mask outside the atlas fails.
+        mask_tolerance_mm: only what lies farther outside than this counts as outside: an affine is 4 to 5 mm
+            off at a tumour, and a tumour under the skull's vault pushes the brain's edge outwards. (Of 24 real
+            masks up to 6 % lie beyond the atlas' edge, up to 0.6 % beyond 4 mm.)
         brain_volume_range_ml: the foreground must lie inside; more is a head with its skull, less a fragment.
     """
 
@@ -79,6 +82,7 @@ class QualityGates:
     least_brain_dice: float = 0.90
     determinant_range: tuple[float, float] = (0.9, 1.7)
     largest_mask_outside: float = 0.05
+    mask_tolerance_mm: float = 4.0
     brain_volume_range_ml: tuple[float, float] = (600.0, 2400.0)
 
 
@@ -612,10 +616,10 @@ def _check_quality(
                 "this is no skull-stripped whole brain; strip the skull first"),
     ]  # fmt: skip
     if tumor_mask is not None and np.any(tumor_mask):
-        share = _share_outside(volume, tumor_mask, matrix, displacement)
+        share = _share_outside(volume, tumor_mask, matrix, displacement, gates.mask_tolerance_mm)
         passed = share <= gates.largest_mask_outside
         allowed = f"at most {gates.largest_mask_outside:g}"
-        meaning = "part of the tumour mask lies outside the atlas' brain"
+        meaning = f"part of the tumour mask lies more than {gates.mask_tolerance_mm:g} mm outside the atlas' brain"
         results.append(GateResult("mask_outside", share, allowed, passed, meaning))
     return tuple(results)
 
@@ -636,18 +640,30 @@ def _brain_dice(head: _Head, template: _Levels, transform: sitk.Transform) -> fl
 
 
 def _share_outside(
-    volume: Volume, tumor_mask: np.ndarray, matrix: np.ndarray, displacement: Volume | None
+    volume: Volume,
+    tumor_mask: np.ndarray,
+    matrix: np.ndarray,
+    displacement: Volume | None,
+    tolerance_mm: float,
 ) -> float:
-    """Share of the mask's voxels that the atlas does not cover, within 4 mm of tolerance at its edge."""
+    """Share of the mask's voxels that lie farther outside the atlas' brain than the tolerance."""
     points = np.argwhere(tumor_mask) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     if displacement is not None:
         points = points + _sampled(displacement, points)
-    covered, affine = atlas_brain()
+    depth, affine = _depth_outside_mm()
     back = np.linalg.inv(affine) @ matrix
     index = np.rint(points @ back[:3, :3].T + back[:3, 3]).astype(int)
-    inside = ((index >= 0) & (index < covered.shape)).all(axis=1)
-    inside[inside] = covered[tuple(index[inside].T)]
+    on_grid = ((index >= 0) & (index < depth.shape)).all(axis=1)
+    inside = on_grid.copy()
+    inside[on_grid] = depth[tuple(index[on_grid].T)] <= tolerance_mm
     return float(1.0 - inside.mean())
+
+
+@lru_cache(maxsize=1)
+def _depth_outside_mm() -> tuple[np.ndarray, np.ndarray]:
+    """Distance in mm of every voxel of the atlas' grid from the template's brain, 0 inside; and the affine."""
+    brain, affine = atlas_brain()
+    return distance_transform_edt(~brain, sampling=np.abs(np.diag(affine)[:3])).astype(np.float32), affine
 
 
 def _sampled(field_volume: Volume, points: np.ndarray) -> np.ndarray:

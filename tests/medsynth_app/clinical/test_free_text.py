@@ -91,6 +91,16 @@ def test_sixty_phrases_of_a_language(index: PhraseIndex, language: str) -> None:
     assert reached.side >= 0.95
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_forty_phrases_of_someone_who_had_not_seen_the_words(index: PhraseIndex, language: str) -> None:
+    # written from the symptoms' names alone, measured once and never tuned on
+    wanted = phrases("lay_phrases_blind.csv", language)
+    assert len(wanted) == 40
+    reached = score(index, wanted)
+    assert reached.first >= 0.85
+    assert min(reached.top_three, reached.negation, reached.side) >= 0.95
+
+
 def test_no_phrase_of_the_test_is_a_synonym(words: Repository) -> None:
     known = {"".join(each.text.casefold().split()) for each in words.synonyms()}
     written = [

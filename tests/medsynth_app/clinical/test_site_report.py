@@ -11,6 +11,7 @@ import pytest
 
 import medsynth_app.clinical
 from medsynth_app.clinical.site_report import (
+    SiteConfiguration,
     SiteReport,
     describe_site,
     find_components,
@@ -167,6 +168,26 @@ def test_butterfly_is_bilateral_and_overlapping(atlas: Atlas) -> None:
     assert found.crosses_midline
     assert found.percent_left == pytest.approx(50, abs=5)
     assert found.percent_left + found.percent_right == pytest.approx(100)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("center_mm", "radius_mm", "side"),
+    [
+        ((-12, 36, 16), 32.0, "left"),  # about three quarters on the left
+        ((-5, 36, 16), 40.0, "bilateral"),
+        ((4, -28, -34), 9.0, "midline"),
+    ],
+)
+def test_side_is_where_most_of_the_tumor_lies_and_crossing_is_told_apart(
+    atlas: Atlas, center_mm: tuple[float, float, float], radius_mm: float, side: str
+) -> None:
+    found = report(atlas, tumor(atlas, center_mm, radius_mm))
+    assert found.side == side
+    assert found.percent_left is not None
+    if side == "left":
+        assert 100 * SiteConfiguration().main_side_share < found.percent_left < 80
+        assert found.crosses_midline
+        assert report(atlas, tumor(atlas, center_mm, radius_mm), side_known=False).side == "unknown"
 
 
 def test_pieces_are_described_one_by_one(atlas: Atlas) -> None:

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import binary_dilation, map_coordinates
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import load_atlas, load_t1_template
+from medsynth_app.imaging.atlas import atlas_brain, load_atlas, load_t1_template
 from medsynth_app.imaging.geometry import reorient, resample
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.registration import (
     QualityGates,
     Registration,
     RegistrationConfiguration,
+    _share_outside,
     register_to_atlas,
 )
 from medsynth_app.imaging.volume import Volume
@@ -155,6 +156,14 @@ def test_a_mask_outside_the_brain_is_not_assessable() -> None:
     result = register_to_atlas(head(), tumor, QUICK)
     assert [gate.name for gate in result.gates if not gate.passed] == ["mask_outside"]
     assert "mask_outside is 1, allowed is at most 0.05" in result.reasons[0]
+
+
+@pytest.mark.parametrize(("tolerance_mm", "outside"), [(4.0, 0.0), (0.0, 1.0)])
+def test_a_mask_that_bulges_a_few_millimetres_is_tolerated(tolerance_mm: float, outside: float) -> None:
+    brain, affine = atlas_brain()
+    beyond = binary_dilation(brain) & ~brain
+    volume = Volume(brain[None].astype(np.float32), affine)
+    assert _share_outside(volume, beyond, np.eye(4), None, tolerance_mm) == outside
 
 
 def test_an_image_that_is_no_head_is_not_assessable() -> None:
