@@ -24,7 +24,7 @@ USER medsynth
 VOLUME ["/studies", "/models"]
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/info/', timeout=4)"
+    CMD python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/medsynth/api/health/live', timeout=4)"
 
 ENTRYPOINT ["medsynth", "serve", "--host", "0.0.0.0", "--port", "8000"]
 CMD ["--studies", "/studies", "--conf", "model_folder /models"]

@@ -16,6 +16,7 @@ from medsynth_app.commands import (
     hospitals,
     serve,
     train,
+    users,
 )
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
@@ -31,6 +32,7 @@ application.command("evaluate")(evaluate.evaluate)
 application.command("doctor")(doctor.doctor)
 application.command("cross-check")(cross_check.cross_check)
 application.command("dicom")(dicom.dicom)
+application.add_typer(users.application, name="users")
 application.add_typer(hospitals.application, name="hospitals")
 application.add_typer(train.application, name="train")
 application.add_typer(generate.application, name="generate")

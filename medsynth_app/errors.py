@@ -13,10 +13,12 @@ class MedSynthError(Exception):
         message: what was wrong, the value, what is allowed.
         code: stable machine-readable word.
         status: HTTP status that the server answers.
+        retry_after: seconds after which it pays to try again, where that is known.
     """
 
     status = 500
     code = "internal_error"
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -30,6 +32,13 @@ class MalformedRequestError(MedSynthError):
 
     status = 400
     code = "malformed"
+
+
+class ForbiddenError(MedSynthError):
+    """The caller is known and may not do this (403)."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFoundError(MedSynthError):
@@ -79,3 +88,10 @@ class OverloadedError(MedSynthError):
 
     status = 503
     code = "overloaded"
+
+
+class StorageFullError(MedSynthError):
+    """The server's disk takes no more; nothing of the request was kept (507)."""
+
+    status = 507
+    code = "storage_full"

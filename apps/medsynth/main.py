@@ -5,27 +5,32 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from lib.activelearning.random import RandomStrategy
-from lib.catalogue import build_infer_tasks, build_train_tasks
+from lib.activelearning.discordance import discordances
+from lib.catalogue import SEGMENTATION, build_infer_tasks, build_strategies, build_train_tasks, model_history
 from lib.clinical_service import ClinicalService
 from lib.datastore import CaseDatastore
 from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
+from lib.rounds import AnnotationRounds
+from lib.scoring.agreement import AgreementScoring
 from lib.server.hardening import harden
 from lib.settings import Settings
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from medsynth_app import __version__
+from medsynth_app.api.routes.rounds import get_rounds
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
@@ -43,6 +48,7 @@ class MedSynthApp(MONAILabelApp):
         # The DICOM tools live beside the interpreter; without them MONAI Label downloads them at start.
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
         self.clinic = ClinicalService(studies, self.settings)
+        self.rounds = AnnotationRounds(self.datastore, model_history(self.settings))
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -75,14 +81,25 @@ class MedSynthApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """How the next case to annotate is chosen."""
-        return {"random": RandomStrategy()}
+        return build_strategies(self.rounds, partial(discordances, self.clinic))
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """How well the model's answers agreed with the submitted labels."""
+        return {"agreement": AgreementScoring(self.rounds.score)}
 
     def _load_sessions(self, load: bool = False) -> None:
         """No sessions: clients upload cases. MONAI Label's own start-up fails on a broken session folder."""
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run one inference; see ``lib.inference``."""
-        return run_inference(self._infers, datastore or self.datastore(), request, self.clinic)
+        result = run_inference(self._infers, datastore or self.datastore(), request, self.clinic)
+        if request.get("model") == SEGMENTATION and request.get("image") and not request.get("upload"):
+            self.rounds.proposed(str(request["image"]), result["file"])
+        return result
+
+    def on_save_label(self, image_id: str, label_id: str) -> None:
+        """A client submitted a label."""
+        self.rounds.submitted(image_id)
 
     def bundle_path(self, model: str) -> str:
         """A constant, so that a client's ``bundle_path`` is overwritten and never reaches PYTHONPATH."""
@@ -96,10 +113,15 @@ class MedSynthApp(MONAILabelApp):
         super().on_init_complete()
         self.clinic.start()
         harden(server, self)
+        server.dependency_overrides[get_rounds] = lambda: self.rounds
 
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""
         return getattr(self._infers.get(model), "requires_image", False)
+
+    def infers(self) -> dict[str, InferTask]:
+        """Models by name."""
+        return self._infers
 
     def trainers(self) -> dict[str, TrainTask]:
         """Trainers by name."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -17,8 +18,15 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from medsynth_app.clinical.clinic import Clinic
-from medsynth_app.errors import MalformedRequestError, OverloadedError, TooLargeError, UnsupportedKindError
+from medsynth_app.errors import (
+    ForbiddenError,
+    MalformedRequestError,
+    OverloadedError,
+    TooLargeError,
+    UnsupportedKindError,
+)
 from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.request_context import NOBODY, acting_user
 
 LARGEST_JSON_BYTES = 1 << 20
 
@@ -55,6 +63,28 @@ def get_clinic() -> Clinic:
 def get_studies() -> Studies | None:
     """The application's cases; None where it has none."""
     return None
+
+
+def get_readiness() -> Mapping[str, bool]:
+    """What the application needs to work, and whether it has it; nothing where nobody says."""
+    return {}
+
+
+def acting_as(named: str) -> str:
+    """The user a request acts for: the one who logged in, where there is a login.
+
+    Args:
+        named: the name that the request itself holds.
+
+    Raises:
+        ForbiddenError: it names somebody else.
+    """
+    user = acting_user.get()
+    if user == NOBODY:
+        return named
+    if named not in ("", user):
+        raise ForbiddenError(f"user: {named[:60]!r} is not who is logged in; allowed: {user!r} or nothing")
+    return user
 
 
 @dataclass(frozen=True)

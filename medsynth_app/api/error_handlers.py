@@ -27,9 +27,10 @@ def add_error_handlers(server: FastAPI) -> None:
     server.add_exception_handler(Exception, answer_unexpected)
 
 
-def error_response(status: int, detail: str, code: str) -> JSONResponse:
-    """The contract's error body."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else None
+def error_response(status: int, detail: str, code: str, retry_after: int | None = None) -> JSONResponse:
+    """The contract's error body; where it pays to come again, the answer says after how many seconds."""
+    seconds = retry_after or (RETRY_AFTER_SECONDS if status in (429, 503) else None)
+    headers = {"Retry-After": str(seconds)} if seconds else None
     return JSONResponse({"detail": without_paths(detail), "code": code}, status, headers)
 
 
@@ -43,7 +44,7 @@ def answer_deliberate(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, MedSynthError)  # noqa: S101 - registered for this class only
     if isinstance(error, OverloadedError):
         logger.warning("overloaded: %s", request.url.path)
-    return error_response(error.status, error.message, error.code)
+    return error_response(error.status, error.message, error.code, error.retry_after)
 
 
 def answer_validation(request: Request, error: Exception) -> JSONResponse:

@@ -82,7 +82,7 @@ class ServerProcess:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if requests.get(f"{self.url}/info/", timeout=10).ok:
+                if requests.get(f"{self.url}/info/", timeout=10).status_code < 500:  # 401 where a login is needed
                     return
             except requests.RequestException:
                 time.sleep(0.2)

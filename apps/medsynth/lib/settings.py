@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medsynth_app.accounts import USERS_VARIABLE, default_users_file
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
 
 MODEL_NAMES = ("brain_tumor_segmentation", "tumor_case_synthesis")
+ORIGIN_PATTERN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 TRAINER_NAMES = ("brain_tumor_segmentation",)
 
 
@@ -31,6 +34,9 @@ class Settings:
         sequence_mapping: patterns that name the series of a DICOM study, ``t1ce=REGEX;flair=REGEX``.
         database: the clinic's database, ``postgresql://USER@HOST/NAME`` or ``sqlite:///FILE``; a file beside the
             studies where empty.
+        users: the users file; with one, a login is needed. None = no login.
+        insecure: without a login, answer other machines too.
+        cors_origins: sites whose pages may call this server, beside its own.
         may_write: whether this process may change the datastore (the server may, its trainings may not).
     """
 
@@ -44,6 +50,9 @@ class Settings:
     maximum_upload_mb: int = 1024
     sequence_mapping: SequenceMapping = field(default_factory=dict)
     database: str = ""
+    users: Path | None = None
+    insecure: bool = False
+    cors_origins: tuple[str, ...] = ()
     may_write: bool = True
 
     @classmethod
@@ -64,6 +73,9 @@ class Settings:
             maximum_upload_mb=_number(conf, "maximum_upload_mb", 1024, 1, 1024 * 1024),
             sequence_mapping=parse_sequence_mapping(conf.get("sequence_mapping", ""), "--conf sequence_mapping"),
             database=str(conf.get("database", "")).strip(),
+            users=_users(conf),
+            insecure=_boolean(conf, "insecure", False),
+            cors_origins=_origins(conf),
             # MONAI Label starts its background processes with this variable.
             may_write=os.environ.get("MONAI_LABEL_DATASTORE_AUTO_RELOAD", "true").lower() != "false",
         )
@@ -84,6 +96,31 @@ def _number(conf: Mapping[str, str], key: str, default: int, low: int, high: int
     if not low <= number <= high:
         raise InvalidValueError(f"--conf {key}: {conf[key]!r} must be a whole number from {low} to {high}")
     return number
+
+
+def _users(conf: Mapping[str, str]) -> Path | None:
+    """A named file must be there; the default one counts where it is there, also when it holds nobody."""
+    text = str(conf.get("users", "")).strip()
+    if text.lower() == "none":
+        return None
+    path = Path(text) if text else default_users_file()
+    if not path.is_file():
+        if text or os.environ.get(USERS_VARIABLE, "").strip():
+            raise InvalidValueError(
+                f"--conf users: there is no file {path.name!r}; `medsynth users add NAME` makes it"
+            )
+        return None
+    return path
+
+
+def _origins(conf: Mapping[str, str]) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/") for part in str(conf.get("cors_origins", "")).split(",") if part.strip())
+    wrong = [origin for origin in origins if not ORIGIN_PATTERN.fullmatch(origin)]
+    if wrong:
+        raise InvalidValueError(
+            f"--conf cors_origins: {wrong[0]!r} must be like https://viewer.example.org (no path, no '*')"
+        )
+    return origins
 
 
 def _names(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from medsynth_app.api.dependencies import Body, ClinicHere, Received, Studies, StudiesHere
+from medsynth_app.api.dependencies import Body, ClinicHere, Received, Studies, StudiesHere, acting_as
 from medsynth_app.api.received_images import current_version, saved_upload, stored_images, uploaded_images
 from medsynth_app.api.schemas import CrossCheckRequest, DecisionRequest, checked, inline_schema
 from medsynth_app.clinical.clinic import Clinic
@@ -117,6 +117,7 @@ def picture(identifier: str, name: str, clinic: ClinicHere) -> Response:
 )
 def decide(identifier: str, body: Body, clinic: ClinicHere, studies: StudiesHere) -> dict[str, Any]:
     request = checked(DecisionRequest, body.values)
+    request = request.model_copy(update={"user": acting_as(request.user)})
     check = clinic.repository.cross_check(identifier)
     _check_open(check)
     _check_label(check, request, studies)
@@ -129,7 +130,7 @@ def decide(identifier: str, body: Body, clinic: ClinicHere, studies: StudiesHere
 
 @router.delete("/cross-check/{identifier}/free-text", summary="Delete the patient's own words; the answers stay")
 def delete_free_text(identifier: str, clinic: ClinicHere, user: str) -> dict[str, Any]:
-    return {"deleted": clinic.repository.delete_free_text(identifier, user)}
+    return {"deleted": clinic.repository.delete_free_text(identifier, acting_as(user))}
 
 
 # ---- the request ----

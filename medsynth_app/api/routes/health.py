@@ -1,13 +1,19 @@
-"""``/medsynth/api/health``: whether the clinic answers."""
+"""``/medsynth/api/health``: whether the process lives, whether it can work, and what the clinic says."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from medsynth_app.api.dependencies import ClinicHere
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from medsynth_app.api.dependencies import ClinicHere, get_readiness
+from medsynth_app.api.error_handlers import RETRY_AFTER_SECONDS
 from medsynth_app.api.schemas import Health
 
-router = APIRouter(tags=["Clinic"])
+router = APIRouter(tags=["Health"])
+Readiness = Annotated[Mapping[str, bool], Depends(get_readiness)]
 
 
 @router.get("/health", summary="Database, knowledge base, and whether the score is loaded")
@@ -20,3 +26,16 @@ def health(clinic: ClinicHere) -> Health:
         score_ready=clinic.is_ready,
         atlas_version=clinic.atlas_version,
     )
+
+
+@router.get("/health/live", summary="The process answers")
+async def live() -> dict[str, Any]:
+    return {"status": "ok"}
+
+
+@router.get("/health/ready", summary="Everything that work needs is there (200), or something is missing (503)")
+def ready(checks: Readiness) -> JSONResponse:
+    fine = all(checks.values())
+    headers = None if fine else {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    content = {"status": "ok" if fine else "not_ready", "checks": dict(checks)}
+    return JSONResponse(content, 200 if fine else 503, headers)

@@ -18,17 +18,26 @@ from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute, request_response
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.exception import MONAILabelException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from lib.clinical_service import mount_clinic
 from lib.datastore import CaseDatastore
+from lib.server.readiness import readiness
 from lib.server.routes import activelearning, background, datastore, infer, logs, model, proxy, train
 from lib.server.screen import RequestScreen
 from lib.settings import Settings
+from medsynth_app.api.access import login
+from medsynth_app.api.access.account_source import AccountSource
+from medsynth_app.api.access.credentials import Credentials
+from medsynth_app.api.access.gate import Gate
+from medsynth_app.api.dependencies import get_readiness
 from medsynth_app.api.error_handlers import add_error_handlers, error_response
 from medsynth_app.api.router import build_router as build_clinic_router
+from medsynth_app.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from main import MedSynthApp
@@ -47,18 +56,56 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
     server.router.routes[:] = [
         r for r in server.router.routes if getattr(r, "path", "") not in REMOVED_ROUTES
     ]
-    for router in _own_routers(app):
+    credentials = _credentials(app.settings, app.studies)
+    for router in (login.build_router(credentials), *_own_routers(app)):
         _replace(server, router)
     mount_clinic(server, app.clinic, app.datastore())
+    server.dependency_overrides[get_readiness] = functools.partial(readiness, app)
     for route in server.router.routes:
         if isinstance(route, APIRoute) and not _needs_event_loop(route):
             _off_event_loop(route)
     _make_room_for_waiting(app.settings)
     add_error_handlers(server)
     server.add_exception_handler(MONAILabelException, _answer_monailabel)
-    # The stack was built when start-up began; build it again with the handlers and the screen.
-    server.middleware_stack = RequestScreen(server.build_middleware_stack(), app.settings.maximum_upload_mb)
+    server.middleware_stack = _protected(server, app.settings, credentials)
     server.openapi_schema = None
+
+
+def _credentials(settings: Settings, studies: str) -> Credentials | None:
+    """What recognises callers, where there is a users file.
+
+    Raises:
+        InvalidValueError: MONAI Label's own login is on, or the users file lies where clients can read.
+        MedSynthError: the file is broken, or others can read it.
+    """
+    if monailabel_settings.MONAI_LABEL_AUTH_ENABLE:
+        raise InvalidValueError(
+            "MONAI_LABEL_AUTH_ENABLE: MONAI Label's own login refuses every token; use `medsynth users add`"
+        )
+    if settings.users is None:
+        return None
+    if not studies.startswith(("http://", "https://")):
+        if settings.users.resolve().is_relative_to(Path(studies).resolve()):
+            raise InvalidValueError("--conf users: the file lies in the studies folder; keep it elsewhere")
+    return Credentials(AccountSource(settings.users))
+
+
+def _protected(server: FastAPI, settings: Settings, credentials: Credentials | None) -> ASGIApp:
+    """The application behind its protections, outermost last.
+
+    The stack was built when start-up began; it is built again with the handlers, without MONAI Label's CORS rule,
+    which lets every site in.
+    """
+    origins = (*settings.cors_origins, *(str(o).rstrip("/") for o in monailabel_settings.MONAI_LABEL_CORS_ORIGINS))
+    server.user_middleware[:] = [m for m in server.user_middleware if m.cls is not CORSMiddleware]
+    stack: ASGIApp = server.build_middleware_stack()
+    stack = Gate(stack, credentials, settings.insecure, origins)
+    if origins:
+        stack = CORSMiddleware(
+            stack, allow_origins=origins, allow_credentials=True, allow_methods=("GET", "POST", "PUT", "DELETE"),
+            allow_headers=("Authorization", "Content-Type"),
+        )  # fmt: skip
+    return RequestScreen(stack, settings.maximum_upload_mb)
 
 
 def _own_routers(app: MedSynthApp) -> list[APIRouter]:
@@ -116,8 +163,9 @@ def _replace(server: FastAPI, router: APIRouter) -> None:
 
 
 def _needs_event_loop(route: APIRoute) -> bool:
-    """Our DICOMweb proxy awaits the request's body."""
-    return not inspect.iscoroutinefunction(route.endpoint) or route.path.startswith("/proxy/")
+    """Our own coroutines await what they should; MONAI Label's block and await nothing."""
+    is_stock = route.endpoint.__module__.startswith("monailabel.")
+    return not (is_stock and inspect.iscoroutinefunction(route.endpoint))
 
 
 def _off_event_loop(route: APIRoute) -> None:
