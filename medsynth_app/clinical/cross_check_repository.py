@@ -147,6 +147,13 @@ class CrossCheckRepository:
         with self.database.reading() as session:
             return tuple(_stored(session, row) for row in session.scalars(query))
 
+    def newest_concordances(self) -> dict[str, str]:
+        """Case -> class of its newest cross-check, of all cases that have any."""
+        query = select(CrossCheckRow.case_id, CrossCheckRow.result).order_by(CrossCheckRow.created_at, CrossCheckRow.id)
+        with self.database.reading() as session:
+            newest = {case: result for case, result in session.execute(query)}
+        return {case: str(json.loads(result).get("concordance", "")) for case, result in newest.items()}
+
     def free_text(self, identifier: str) -> str:
         """The patient's own words of a cross-check; empty where none were given, or they were deleted."""
         with self.database.reading() as session:

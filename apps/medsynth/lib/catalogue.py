@@ -8,8 +8,14 @@ from pathlib import Path
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
 
+from lib.activelearning.assessment import CaseAssessment
+from lib.activelearning.discordant import DiscordanceOf, DiscordantFirstStrategy
+from lib.activelearning.random import RandomStrategy
+from lib.activelearning.ranked import MostDiverseStrategy, MostUncertainStrategy, UncertainAndDiverseStrategy
+from lib.activelearning.strategy import RankingStrategy
 from lib.infers.segmentation import BrainTumorSegmentationInferTask
 from lib.infers.tumor_case import TumorCaseSynthesisInferTask
+from lib.model_history import ModelHistory
 from lib.settings import Settings
 from lib.trainers.segmentation import BrainTumorSegmentationTrainTask
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
@@ -25,6 +31,22 @@ def segmentation_network(settings: Settings) -> CurrentNetwork:
     return CurrentNetwork(paths)
 
 
+def model_history(settings: Settings) -> ModelHistory:
+    """Every segmentation model that was served or tried here."""
+    return ModelHistory(settings.model_folder / SEGMENTATION / "history", segmentation_network(settings))
+
+
+def build_strategies(assessment: CaseAssessment, discordance_of: DiscordanceOf) -> dict[str, RankingStrategy]:
+    """How the next case is chosen, by name; the first one is what viewers offer first."""
+    return {
+        "uncertain_and_diverse": UncertainAndDiverseStrategy(assessment),
+        "most_uncertain": MostUncertainStrategy(assessment),
+        "most_diverse": MostDiverseStrategy(assessment),
+        "discordant_first": DiscordantFirstStrategy(assessment, discordance_of),
+        "random": RandomStrategy(),
+    }
+
+
 def build_infer_tasks(settings: Settings) -> dict[str, InferTask]:
     """Inference tasks by name; segmentation first, because Slicer runs the first model that lists a label."""
     rows: dict[str, Callable[[], InferTask]] = {
@@ -38,7 +60,7 @@ def build_train_tasks(settings: Settings) -> dict[str, TrainTask]:
     """Trainers by name."""
     rows: dict[str, Callable[[], TrainTask]] = {
         SEGMENTATION: lambda: BrainTumorSegmentationTrainTask(
-            segmentation_network(settings), settings.model_folder / SEGMENTATION
+            segmentation_network(settings), settings.model_folder / SEGMENTATION, model_history(settings)
         )
     }
     return {name: rows[name]() for name in rows if name in settings.trainers}

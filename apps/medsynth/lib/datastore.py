@@ -25,6 +25,7 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.finite import finite
 from lib.label_versions import LabelVersion, LabelVersions
+from medsynth_app.active_learning.facts import checksum_of
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -79,6 +80,9 @@ class CaseDatastore(LocalDatastore):
         root: the studies folder; made if it is not there.
         read_only: nothing is written (training and batch processes beside the server).
     """
+
+    largest_background_batch = 1_000_000
+    """So many cases the network looks at in the background, to propose the most useful ones."""
 
     def __init__(self, root: Path, read_only: bool = False) -> None:
         self.root = root
@@ -197,10 +201,17 @@ class CaseDatastore(LocalDatastore):
 
     def signature(self, image_id: str) -> tuple[tuple[str, int, int], ...]:
         """Names, sizes and times of a case's images: changes whenever one of them does; raises as ``case``."""
+        facts = [(path.name, path.stat()) for path in self._image_files(image_id)]
+        return tuple(sorted((name, found.st_size, found.st_mtime_ns) for name, found in facts))
+
+    def checksum(self, image_id: str) -> str:
+        """SHA-256 of a case's images; raises as ``case``."""
+        return checksum_of(self._image_files(image_id))
+
+    def _image_files(self, image_id: str) -> list[Path]:
         case = self.case(image_id)
         files = [case.combined] if case.combined else list(case.sequences.values())
-        facts = [(path.name, path.stat()) for path in files or [self.study(image_id).path]]
-        return tuple(sorted((name, found.st_size, found.st_mtime_ns) for name, found in facts))
+        return files or [self.study(image_id).path]
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Image and label files of the cases with a final label."""

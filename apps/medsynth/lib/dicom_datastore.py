@@ -6,6 +6,7 @@ Everything that a viewer gets for a series is on that series' grid and in its vo
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -91,6 +92,9 @@ class DicomCaseDatastore(CaseDatastore):
         read_only: nothing is written but the cache.
         cache: folder of the cache; MONAI Label's setting, else below the user's home, by default.
     """
+
+    largest_background_batch = 100
+    """Every one of them is fetched from the server first."""
 
     def __init__(
         self, url: str, mapping: SequenceMapping, read_only: bool = False, cache: Path | None = None
@@ -223,6 +227,10 @@ class DicomCaseDatastore(CaseDatastore):
         """The series by its identifier and its number of images; what a series holds does not change."""
         listed = self._listed_series(image_id)
         return ((listed.uid, int(listed.images or 0), 0),)
+
+    def checksum(self, image_id: str) -> str:
+        """SHA-256 of what ``signature`` says."""
+        return hashlib.sha256(repr(self.signature(image_id)).encode()).hexdigest()
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
         """Series to annotate: of studies in which no series has a final label, and not synthetic."""

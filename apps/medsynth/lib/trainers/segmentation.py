@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import math
-import os
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monailabel.interfaces.tasks.train import TrainTask
 
-from lib.datastore import CaseDatastore
+from lib.datastore import OWN_FOLDER, CaseDatastore
 from lib.finite import finite
+from lib.model_history import ModelHistory
 from lib.processes import die_with_server
+from lib.rounds import storage_of
+from lib.trainers.validation_split import fixed_validation
+from medsynth_app.active_learning.rounds import RoundsRecord, Training
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.options import OptionValue, parse_options, shown_options
+from medsynth_app.files import whole_file
+from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.dataset import LabelledCase, load_cases
 from medsynth_app.segmentation.options import TRAINING_OPTIONS
 from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration, mean_dice
+from medsynth_app.segmentation.weights import load_weights
 from medsynth_app.vocabulary import LABEL_NAMES
 
 logger = logging.getLogger(__name__)
+
+EARLY_STOPPING = 10
+"""Validations without gain after which a retraining stops, unless the client says otherwise."""
+OPTIONS = (
+    *(replace(o, default=EARLY_STOPPING) if o.name == "patience" else o for o in TRAINING_OPTIONS),
+    Option("use_synthetic", True, "Train on labelled generated cases too; they never validate."),
+)
+LARGEST_ROUND = 8
+"""So many cases of a round are segmented again with the new model, for the record."""
 
 
 class BrainTumorSegmentationTrainTask(TrainTask):
@@ -36,11 +48,13 @@ class BrainTumorSegmentationTrainTask(TrainTask):
     Args:
         current: the network that is served; its first path is where a better one is published.
         folder: where runs and statistics go.
+        history: where every model that was tried is kept.
     """
 
-    def __init__(self, current: CurrentNetwork, folder: Path) -> None:
+    def __init__(self, current: CurrentNetwork, folder: Path, history: ModelHistory) -> None:
         super().__init__("Train the brain tumour segmentation on the labelled cases")
         self.current = current
+        self.history = history
         self.folder = folder
 
     def info(self) -> dict[str, Any]:
@@ -49,7 +63,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
 
     def config(self) -> dict[str, Any]:
         """Options as the viewers show them."""
-        return shown_options(TRAINING_OPTIONS)
+        return shown_options(OPTIONS)
 
     def check_options(self, params: dict[str, Any]) -> dict[str, Any]:
         """The options of a request with their types; what is unknown is left out.
@@ -57,7 +71,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         Raises:
             InvalidValueError: a value is of the wrong type or out of range.
         """
-        options = parse_options(TRAINING_OPTIONS, params)[0]
+        options = parse_options(OPTIONS, params)[0]
         TrainingConfiguration(network=self.current.get()[1], patch_size=_patch_sides(options["patch_size"]))
         return options
 
@@ -76,29 +90,62 @@ class BrainTumorSegmentationTrainTask(TrainTask):
             InvalidValueError: an option is wrong, or no case is labelled.
         """
         die_with_server()
-        options, _ = parse_options(TRAINING_OPTIONS, request)
-        training, validation = self._cases(datastore, float(options["val_split"]))
+        began = time.time()
+        options, _ = parse_options(OPTIONS, request)
+        record = RoundsRecord(storage_of(datastore.root))
+        round_cases = record.open_cases()
+        labelled, training, validation = self._cases(datastore, options)
         configuration = self._configuration(options, len(training))
         run = self.folder / "runs" / time.strftime("%Y%m%d-%H%M%S")
         initial = None if options["from_scratch"] else self.current.get()[0].state_dict()
         report = _Report(self, configuration, int(options["max_epochs"]))
-        before = self._before(validation)
+        before = mean_dice(self.current.get()[0], validation)
+        model_before = self.history.keep_served()
         trainer = Trainer(configuration, training, validation, run, initial, str(self.current.device))
-        after = trainer.run(report.progress)
-        published = before is None or after is None or after >= before
-        if published:
-            self._publish(run / "best.safetensors")
+        best = trainer.run(report.progress)
+        tried = Outcome.of(before, load_weights(run / "best.safetensors")[2], best)
+        model = self.history.keep(
+            run / "best.safetensors",
+            {
+                "origin": "training", "parent": model_before, "labelled": labelled, "training_cases": len(training),
+                "validation_cases": len(validation), "dice": tried.after, "published": tried.published,
+                "reason": tried.reason,
+            },
+        )  # fmt: skip
+        if tried.published:
+            self.history.publish(run / "best.safetensors")
         shutil.rmtree(run, ignore_errors=True)
-        return report.finish(before, after, published)
+        in_round = [case for case in (*training, *validation) if case.name in round_cases][:LARGEST_ROUND]
+        outcome = {
+            "model": model if tried.published else model_before,
+            "model_before": model_before,
+            "published": tried.published,
+            "reason": tried.reason,
+            "dice_before": tried.before,
+            "dice_after": tried.after,
+            "round_dice_after": _mean(mean_dice(self.current.get()[0], in_round)),
+            "validation_cases": len(validation),
+        }
+        record.add_training(Training(began, time.time(), labelled, outcome))
+        return report.finish(outcome)
 
-    def _cases(self, datastore: CaseDatastore, share: float) -> tuple[list[LabelledCase], list[LabelledCase]]:
+    def _cases(
+        self, datastore: CaseDatastore, options: dict[str, OptionValue]
+    ) -> tuple[int, list[LabelledCase], list[LabelledCase]]:
+        """Number of labelled cases, training cases, validation cases; generated cases never validate."""
         names = datastore.get_labeled_images()
+        synthetic = {name for name in names if datastore.is_synthetic(name)}
+        if not options["use_synthetic"]:
+            names = [name for name in names if name not in synthetic]
         if not names:
             raise InvalidValueError("train: no case has a final label yet; submit labels first")
-        validation = validation_names([n for n in names if not datastore.is_synthetic(n)], share)
+        real = [name for name in names if name not in synthetic]
+        split = datastore.root / OWN_FOLDER / "validation_cases.json"
+        kept = fixed_validation(split, real, float(options["val_split"]))
         modalities = self.current.get()[1].modalities
         loaded = load_cases([datastore.labelled_case(name) for name in names], modalities)
-        return [c for c in loaded if c.name not in validation], [c for c in loaded if c.name in validation]
+        training = [case for case in loaded if case.name not in kept]
+        return len(real), training, [case for case in loaded if case.name in kept]
 
     def _configuration(self, options: dict[str, OptionValue], cases: int) -> TrainingConfiguration:
         steps_per_epoch = cases * int(options["patches_per_case"])
@@ -117,32 +164,49 @@ class BrainTumorSegmentationTrainTask(TrainTask):
             seed=int(options["seed"]),
         )
 
-    def _before(self, validation: Sequence[LabelledCase]) -> float | None:
-        """Mean Dice of the served network on the validation cases, which the new one must not fall below."""
-        scores = mean_dice(self.current.get()[0], validation)
-        return sum(scores.values()) / len(scores) if scores else None
-
-    def _publish(self, weights: Path) -> None:
-        target = self.current.paths[0]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.copyfile(weights, temporary)
-        os.replace(temporary, target)
-        logger.info("published new weights of brain_tumor_segmentation")
-
     def write_stats(self, stats: dict[str, Any]) -> None:
         """Store the statistics; readers see the old file or the new one, never half of one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / "train_stats.json"
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(finite(stats)))
-        os.replace(temporary, target)
+        with whole_file(self.folder / "train_stats.json") as beside:
+            beside.write_text(json.dumps(finite(stats)))
 
 
-def validation_names(names: Sequence[str], share: float) -> set[str]:
-    """The cases kept for validation: chosen by a hash of the name, so the split stays fixed as cases are added."""
-    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    return set(ranked[: math.floor(len(ranked) * share)])
+@dataclass(frozen=True)
+class Outcome:
+    """Whether a trained model takes the place of the served one.
+
+    Attributes:
+        before / after: mean Dice per region and ``mean`` on the validation cases, None without any.
+        published: it is no worse.
+        reason: why.
+    """
+
+    before: dict[str, float] | None
+    after: dict[str, float] | None
+    published: bool
+    reason: str
+
+    @classmethod
+    def of(cls, before: dict[str, float], notes: Mapping[str, Any], best: float | None) -> Outcome:
+        """Compare.
+
+        Args:
+            before: mean Dice per region of the served network; empty without validation cases.
+            notes: of the best weights of the run.
+            best: their mean Dice, or None.
+        """
+        if not before or best is None:
+            return cls(None, None, True, "published unchecked: no labelled case is kept for validation")
+        first = {**before, "mean": _mean(before) or 0.0}
+        after = {**dict(notes.get("validation_dice", {})), "mean": best}
+        rounded = [{k: round(float(v), 4) for k, v in scores.items()} for scores in (first, after)]
+        figures = f"validation Dice {first['mean']:.4f} before, {best:.4f} after"
+        if best >= first["mean"]:
+            return cls(rounded[0], rounded[1], True, f"published: {figures}")
+        return cls(rounded[0], rounded[1], False, f"rolled back, the earlier model stays: {figures}")
+
+
+def _mean(scores: Mapping[str, float]) -> float | None:
+    return round(sum(scores.values()) / len(scores), 4) if scores else None
 
 
 def _patch_sides(text: OptionValue) -> tuple[int, int, int]:
@@ -188,16 +252,19 @@ class _Report:
             epoch, self.stats["total_epochs"], progress.step, progress.steps, progress.loss, progress.seconds_left,
         )  # fmt: skip
 
-    def finish(self, before: float | None, after: float | None, published: bool) -> dict[str, Any]:
-        """The last word on the run."""
+    def finish(self, outcome: Mapping[str, Any]) -> dict[str, Any]:
+        """The last word on the run; one that stopped early has done all it will do."""
         self.stats |= {
             "epoch": self.stats["total_epochs"],
-            "before": before,
-            "after": after,
-            "published": published,
+            "before": (outcome["dice_before"] or {}).get("mean"),
+            "after": (outcome["dice_after"] or {}).get("mean"),
+            "published": outcome["published"],
+            "reason": outcome["reason"],
+            "model": outcome["model"],
             **self._time(0.0),
         }
         self.task.write_stats(self.stats)
+        logger.info("%s", outcome["reason"])
         return self.stats
 
     def _time(self, seconds_left: float) -> dict[str, Any]:

@@ -10,21 +10,22 @@ from typing import Any
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import FileResponse
 from monailabel.endpoints.datastore import ResultType
-from monailabel.interfaces.datastore import DefaultLabelTag
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
-from lib.datastore import CaseDatastore
+from lib.datastore import FINAL, KEY_VERSION, CaseDatastore, check_tag
 from lib.inference import parse_params
 from lib.server.dataset_archive import write_archive
+from lib.server.routes.activelearning import annotator_of
 from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.cases import image_stem
 from medsynth_app.imaging.studies import case_name
 
-FINAL = DefaultLabelTag.FINAL.value
-SERVER_INFO_KEYS = ("synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels")
+SERVER_INFO_KEYS = (
+    "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version",
+)  # fmt: skip
 """What only the server writes into what is stored about a case or label."""
 
 
@@ -36,7 +37,7 @@ def build_router(
     Args:
         datastore: where cases and labels are.
         settings: limits.
-        on_save_label: called with image and label id when a client has submitted a label.
+        on_save_label: called with image and label id when a client has submitted a final label.
     """
     router = APIRouter(prefix="/datastore", tags=["Datastore"])
 
@@ -92,21 +93,33 @@ def build_router(
     @router.put("/label", summary="Submit a label")
     def save_label(
         image: str, params: str = Form("{}"), tag: str = FINAL, label: UploadFile = File(...)
-    ) -> dict[str, str]:
+    ) -> dict[str, Any]:
         info = _client_info(params)
+        info["author"] = annotator_of(info)
         with received(label, settings.maximum_upload_mb, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
-        on_save_label(image, label_id)
-        return {"image": image, "label": label_id}
+        answer: dict[str, Any] = {"image": image, "label": label_id}
+        if (tag or FINAL) == FINAL:
+            on_save_label(image, label_id)
+            answer["version"] = datastore.get_label_info(image, FINAL).get(KEY_VERSION)
+        return answer
 
     @router.delete("/label", summary="Remove a label")
     def remove_label(id: str, tag: str) -> dict[str, str]:
         datastore.remove_label(id, tag)
         return {}
 
-    @router.get("/label", summary="Download a label")
-    def download_label(label: str, tag: str = FINAL) -> FileResponse:
-        return _file(datastore.label_file(label, tag), label)
+    @router.get("/label", summary="Download a label; of a final one any version")
+    def download_label(label: str, tag: str = FINAL, version: int | None = Query(None, ge=1)) -> FileResponse:
+        if version is None:
+            return _file(datastore.label_file(label, tag), label)
+        if tag != FINAL:
+            raise InvalidValueError(f"version: only {FINAL} labels have versions, the tag is {check_tag(tag)!r}")
+        return _file(datastore.label_version_file(label, version), label)
+
+    @router.get("/label/versions", summary="Who submitted which final label of a case when")
+    def label_versions(label: str) -> list[dict[str, Any]]:
+        return [version.shown() for version in datastore.label_versions(label)]
 
     @router.head("/label", summary="Check that a label exists")
     def check_label(image: str, tag: str = FINAL) -> Response:

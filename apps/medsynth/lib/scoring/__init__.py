@@ -1,0 +1,1 @@
+"""How well the model's answers agreed with what annotators made of them."""
