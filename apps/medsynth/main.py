@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from lib.activelearning.discordance import discordances
+from lib.audited_datastore import AuditedCases, AuditedDicomCases
 from lib.catalogue import SEGMENTATION, build_infer_tasks, build_strategies, build_train_tasks, model_history
 from lib.clinical_service import ClinicalService
-from lib.datastore import CaseDatastore
-from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
+from lib.publication import noting_publication, on_behalf
 from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
 from lib.server.hardening import harden
@@ -31,6 +31,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from medsynth_app import __version__
 from medsynth_app.api.routes.rounds import get_rounds
+from medsynth_app.audit import AuditTrail
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
@@ -64,12 +65,12 @@ class MedSynthApp(MONAILabelApp):
         if self.studies.startswith(("http://", "https://")):
             self.studies = self.studies.rstrip("/").strip()
             return self.init_remote_datastore()
-        return CaseDatastore(Path(self.studies), read_only=not self.settings.may_write)
+        return AuditedCases(Path(self.studies), read_only=not self.settings.may_write)
 
     def init_remote_datastore(self) -> Datastore:
         """Series of a DICOMweb server."""
         settings = self.settings
-        return DicomCaseDatastore(self.studies, settings.sequence_mapping, read_only=not settings.may_write)
+        return AuditedDicomCases(self.studies, settings.sequence_mapping, read_only=not settings.may_write)
 
     def init_infers(self) -> dict[str, InferTask]:
         """One task per row of the catalogue."""
@@ -81,7 +82,7 @@ class MedSynthApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """How the next case to annotate is chosen."""
-        return build_strategies(self.rounds, partial(discordances, self.clinic))
+        return build_strategies(self.rounds.assessment, partial(discordances, self.clinic))
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """How well the model's answers agreed with the submitted labels."""
@@ -93,7 +94,8 @@ class MedSynthApp(MONAILabelApp):
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run one inference; see ``lib.inference``."""
         result = run_inference(self._infers, datastore or self.datastore(), request, self.clinic)
-        if request.get("model") == SEGMENTATION and request.get("image") and not request.get("upload"):
+        is_for_a_reader = bool(request.get("image")) and not request.get("upload") and not request.get("save_label")
+        if request.get("model") == SEGMENTATION and is_for_a_reader:
             self.rounds.proposed(str(request["image"]), result["file"])
         return result
 
@@ -118,6 +120,13 @@ class MedSynthApp(MONAILabelApp):
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""
         return getattr(self._infers.get(model), "requires_image", False)
+
+    @property
+    def audit(self) -> AuditTrail:
+        """Where changes of labels and models are noted."""
+        store = self.datastore()
+        assert isinstance(store, (AuditedCases, AuditedDicomCases))  # noqa: S101 - made above
+        return store.audit
 
     def infers(self) -> dict[str, InferTask]:
         """Models by name."""
@@ -145,4 +154,13 @@ class MedSynthApp(MONAILabelApp):
 
     def batch_infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run a model on many cases; several GPUs only where there are any."""
-        return super().batch_infer({**request, "multi_gpu": torch.cuda.device_count() > 1}, datastore)
+        with on_behalf(request):
+            return super().batch_infer({**request, "multi_gpu": torch.cuda.device_count() > 1}, datastore)
+
+    def train(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a training; what it publishes is noted with who asked for it."""
+        model = str(request.get("model", ""))
+        network = self.networks().get(model)
+        weights = network.paths[0] if network else None
+        with on_behalf(request), noting_publication(self.audit, weights, model):
+            return super().train(request)

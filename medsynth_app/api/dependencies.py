@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from medsynth_app.audit import AuditTrail
 from medsynth_app.clinical.clinic import Clinic
 from medsynth_app.errors import (
     ForbiddenError,
@@ -68,6 +69,11 @@ def get_studies() -> Studies | None:
 def get_readiness() -> Mapping[str, bool]:
     """What the application needs to work, and whether it has it; nothing where nobody says."""
     return {}
+
+
+def get_audit() -> AuditTrail | None:
+    """Where the application notes changes; None where it does not."""
+    return None
 
 
 def acting_as(named: str) -> str:

@@ -43,7 +43,7 @@ def answer_deliberate(request: Request, error: Exception) -> JSONResponse:
     """Errors that MedSynth raises on purpose carry status, message and code."""
     assert isinstance(error, MedSynthError)  # noqa: S101 - registered for this class only
     if isinstance(error, OverloadedError):
-        logger.warning("overloaded: %s", request.url.path)
+        logger.warning("overloaded: %s", error.code)
     return error_response(error.status, error.message, error.code, error.retry_after)
 
 
@@ -75,5 +75,6 @@ def answer_http(request: Request, error: Exception) -> JSONResponse:
 
 def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
     """A defect: the log has the traceback, the client an identifier-free sentence."""
-    logger.error("unexpected %s at %s", type(error).__name__, request.url.path, exc_info=error)
+    # no path here: names of cases are part of it, the line of the request has the route
+    logger.error("unexpected %s", type(error).__name__, exc_info=error)
     return error_response(500, "the server failed unexpectedly; its log has the reason", "internal_error")

@@ -1,10 +1,10 @@
-"""``/medsynth/api/``: all routes of the clinic in one router."""
+"""``/medsynth/api/``: all routes of our own in one router."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from medsynth_app.api.routes import cross_check, health, hospitals, regions, symptoms
+from medsynth_app.api.routes import cross_check, health, hospitals, metrics, regions, rounds, symptoms
 
 PREFIX = "/medsynth/api"
 
@@ -12,6 +12,6 @@ PREFIX = "/medsynth/api"
 def build_router() -> APIRouter:
     """The routes; the application puts clinic and studies in place (see `dependencies`)."""
     router = APIRouter(prefix=PREFIX)
-    for part in (symptoms, regions, cross_check, hospitals, health):
+    for part in (symptoms, regions, cross_check, hospitals, health, metrics, rounds):
         router.include_router(part.router)
     return router

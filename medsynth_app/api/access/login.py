@@ -13,6 +13,7 @@ from medsynth_app.api.access.credentials import COOKIE, Credentials, TooManyFail
 from medsynth_app.api.access.gate import LOGIN_PAGE
 from medsynth_app.api.access.sessions import LIFETIME_SECONDS, open_session
 from medsynth_app.api.error_handlers import error_response
+from medsynth_app.errors import NotFoundError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 FIRST_PAGE = "/medsynth/"
@@ -25,7 +26,9 @@ def build_router(credentials: Credentials | None) -> APIRouter:
 
     @router.get("/auth/", summary="Whether a login is needed")
     def enabled() -> dict[str, Any]:
-        return {"enabled": credentials is not None, "client_id": "medsynth", "realm": "MedSynth"}
+        if credentials is None:
+            raise NotFoundError("auth: this server has no login")  # as MONAI Label answers where there is none
+        return {"enabled": True, "client_id": "medsynth", "realm": "MedSynth"}
 
     @router.post("/auth/token", summary="Exchange user name and password (or token) for an access token")
     def token(request: Request, username: _Word = "", password: _Word = "", grant_type: _Word = "password") -> Response:

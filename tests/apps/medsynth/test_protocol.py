@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import itertools
+import json
 import zipfile
 from email import message_from_bytes
 from email.message import Message
@@ -384,3 +385,34 @@ def test_wrong_batch_options_are_refused(served: Any, body: dict[str, Any]) -> N
     response = served.request("POST", f"/batch/infer/{MODEL}", json=body)
     assert response.status_code == 422
     assert next(iter(body)).removeprefix("label_") in response.json()["detail"]
+
+
+# ---- observing ----
+
+
+def test_metrics_audit_and_health_of_a_real_server(served: Any, build: Any, tmp_path: Path) -> None:
+    identifier = served.get("/info/").headers["X-Request-ID"]
+    assert len(identifier) == 32
+    path = build.nifti(tmp_path / "l.nii.gz", build.head(seed=1).labels, build.head(seed=1).affine)
+    assert served.put_label("case_1", path, tag="audited").status_code == 200
+    assert served.request("DELETE", "/datastore/label?id=case_1&tag=audited").status_code == 200
+    changes = served.get("/medsynth/api/audit").json()["changes"][:2]
+    assert [(c["action"], c["case"], c["tag"]) for c in changes] == [
+        ("label.removed", "case_1", "audited"), ("label.stored", "case_1", "audited")
+    ]  # fmt: skip
+    assert served.infer("case_1", output="json").status_code == 200
+    text = served.get("/medsynth/api/metrics").text
+    for name in ("medsynth_requests_total", "process_resident_memory_bytes"):
+        assert name in text
+    assert "case_1" not in text
+    assert served.get("/medsynth/api/health/live").json() == {"status": "ok"}
+    ready = served.get("/medsynth/api/health/ready")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok"), ready.text
+
+
+def test_the_log_is_json_without_cases(served: Any) -> None:
+    response = served.get("/datastore/image/info?image=case_1")
+    lines = [json.loads(line) for line in served.get("/logs/?lines=200").text.splitlines() if line.startswith("{")]
+    (line,) = [each for each in lines if each.get("request") == response.headers["X-Request-ID"]]
+    assert (line["route"], line["status"]) == ("info", 200), "/logs/ leaves the last part of what looks like a path"
+    assert "case_1" not in json.dumps(line)

@@ -27,15 +27,18 @@ from starlette.types import ASGIApp
 from lib.clinical_service import mount_clinic
 from lib.datastore import CaseDatastore
 from lib.server.readiness import readiness
-from lib.server.routes import activelearning, background, datastore, infer, logs, model, proxy, train
+from lib.server.routes import activelearning, background, datastore, infer, logs, model, proxy, scoring, train
 from lib.server.screen import RequestScreen
 from lib.settings import Settings
 from medsynth_app.api.access import login
 from medsynth_app.api.access.account_source import AccountSource
 from medsynth_app.api.access.credentials import Credentials
 from medsynth_app.api.access.gate import Gate
-from medsynth_app.api.dependencies import get_readiness
+from medsynth_app.api.dependencies import get_audit, get_readiness
 from medsynth_app.api.error_handlers import add_error_handlers, error_response
+from medsynth_app.api.json_logs import write_json_logs
+from medsynth_app.api.metrics import Metrics, get_metrics
+from medsynth_app.api.request_record import RequestRecord
 from medsynth_app.api.router import build_router as build_clinic_router
 from medsynth_app.errors import InvalidValueError
 
@@ -57,9 +60,12 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
         r for r in server.router.routes if getattr(r, "path", "") not in REMOVED_ROUTES
     ]
     credentials = _credentials(app.settings, app.studies)
+    metrics = Metrics()
     for router in (login.build_router(credentials), *_own_routers(app)):
         _replace(server, router)
     mount_clinic(server, app.clinic, app.datastore())
+    server.dependency_overrides[get_audit] = lambda: app.audit
+    server.dependency_overrides[get_metrics] = lambda: metrics
     server.dependency_overrides[get_readiness] = functools.partial(readiness, app)
     for route in server.router.routes:
         if isinstance(route, APIRoute) and not _needs_event_loop(route):
@@ -67,8 +73,9 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
     _make_room_for_waiting(app.settings)
     add_error_handlers(server)
     server.add_exception_handler(MONAILabelException, _answer_monailabel)
-    server.middleware_stack = _protected(server, app.settings, credentials)
+    server.middleware_stack = RequestRecord(_protected(server, app.settings, credentials), metrics)
     server.openapi_schema = None
+    write_json_logs()
 
 
 def _credentials(settings: Settings, studies: str) -> Credentials | None:
@@ -111,10 +118,11 @@ def _protected(server: FastAPI, settings: Settings, credentials: Credentials | N
 def _own_routers(app: MedSynthApp) -> list[APIRouter]:
     routers = [
         infer.build_router(app),
-        train.build_router(app.trainers()),
-        activelearning.build_router(app.strategies(), app.datastore()),
-        model.build_router(app.networks(), app.settings),
-        background.build_router(app.case_models(), app.scoring_methods()),
+        train.build_router(app.trainers(), app.audit),
+        activelearning.build_router(app.strategies(), app.datastore(), app.rounds),
+        model.build_router(app.networks(), app.settings, app.audit),
+        background.build_router(app.case_models(), app.audit),
+        scoring.build_router(app.rounds),
         logs.build_router(Path(app.app_dir) / "logs" / "app.log"),
         proxy.build_router(_dicomweb_server(app.studies)),
         build_clinic_router(),

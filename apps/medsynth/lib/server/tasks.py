@@ -8,13 +8,14 @@ from typing import Any
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib.inference import SERVER_KEYS
+from lib.publication import STARTED_BY
 from medsynth_app.api.error_handlers import without_paths
 from medsynth_app.errors import NotFoundError
 
 
 def shown_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """A task without what only the server sets, and without paths in the lines of its log."""
-    request = {key: value for key, value in task["request"].items() if key not in ("bundle_path", "gpus")}
+    request = {key: value for key, value in task["request"].items() if key not in ("bundle_path", "gpus", STARTED_BY)}
     shown = {**task, "request": request}
     if "details" in task:
         # The thread that reads the task's log goes on appending: ``copy`` is one step, iteration is not.

@@ -1,4 +1,4 @@
-"""``/batch/infer`` and ``/scoring``: known names and checked options before a process is started."""
+"""``/batch/infer``: known names and checked options before a process is started."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.utils.async_tasks.task import AsyncTask
 
 from lib.datastore import check_tag
+from lib.publication import STARTED_BY
 from lib.server.tasks import client_options, shown_task, stop_task, task_status
+from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import BusyError, NotFoundError
 from medsynth_app.options import Option, parse_options
+from medsynth_app.request_context import acting_user
 
 BATCH_OPTIONS = (
     Option("max_workers", 1, "Cases segmented at once.", minimum=1, maximum=64),
@@ -20,13 +23,8 @@ BATCH_OPTIONS = (
 )
 
 
-def build_router(models: Collection[str], scoring_methods: Collection[str]) -> APIRouter:
-    """The routes, bound to the names they may start.
-
-    Args:
-        models: models that work on a case.
-        scoring_methods: names of scoring methods.
-    """
+def build_router(models: Collection[str], audit: AuditTrail) -> APIRouter:
+    """The routes, bound to the names of the models that work on a case; what a batch stores is noted label by label."""
     router = APIRouter()
 
     @router.get("/batch/infer", tags=["Infer"], summary="Status of the batch inference")
@@ -48,35 +46,11 @@ def build_router(models: Collection[str], scoring_methods: Collection[str]) -> A
         tag = check_tag(given.get("label_tag") or "original")
         limits, _ = parse_options(BATCH_OPTIONS, given)
         options = {**client_options(given), **limits, "label_tag": tag, "save_label": True}
-        return _started("batch_infer", {"model": model, "images": images.value}, options)
-
-    @router.get("/scoring/", tags=["Scoring"], summary="Status of the scoring")
-    def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return task_status("scoring", all, check_if_running)
-
-    @router.delete("/scoring/", tags=["Scoring"], summary="Stop the scoring")
-    def stop_scoring() -> dict[str, Any] | None:
-        return stop_task("scoring")
-
-    @router.post("/scoring/", include_in_schema=False)
-    def run_all_scoring(params: dict[str, Any] | None = Body(None)) -> dict[str, Any]:
-        given = params or {}
-        return {
-            name: {"result": _score(name, given.get(name), enqueue=True), "detail": None}
-            for name in scoring_methods
-        }
-
-    @router.post("/scoring/{method}", tags=["Scoring"], summary="Run a scoring method")
-    def run_scoring(method: str, params: dict[str, Any] | None = Body(None)) -> Any:
-        _check_name("method", method, scoring_methods)
-        return _score(method, params)
+        shown = _started("batch_infer", {"model": model, "images": images.value}, options)
+        audit.record("batch.started", model=model, tag=tag)
+        return shown
 
     return router
-
-
-def _score(method: str, params: Any, enqueue: bool = False) -> dict[str, Any]:
-    options = client_options(params if isinstance(params, dict) else {})
-    return _started("scoring", {"method": method}, options, enqueue)
 
 
 def _check_name(field: str, name: str, known: Collection[str]) -> None:
@@ -87,12 +61,11 @@ def _check_name(field: str, name: str, known: Collection[str]) -> None:
         )
 
 
-def _started(
-    kind: str, request: dict[str, Any], options: dict[str, Any], enqueue: bool = False
-) -> dict[str, Any]:
+def _started(kind: str, request: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     # The request's own names come last: no option replaces them. ``gpus`` would become an environment variable.
-    options = {key: value for key, value in options.items() if key not in ("gpus", "method")} | request
-    task, detail = AsyncTask.run(kind, request, options, enqueue=enqueue)
+    options = {key: value for key, value in options.items() if key not in ("gpus", "method")}
+    options |= {**request, STARTED_BY: acting_user.get()}
+    task, detail = AsyncTask.run(kind, request, options)
     if task is None:
         raise BusyError(f"{kind}: {detail or 'one is running already'}", code="busy")
     return shown_task(task)

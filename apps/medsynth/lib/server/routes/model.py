@@ -10,13 +10,15 @@ from fastapi import APIRouter, File, UploadFile
 
 from lib.server.uploads import received
 from lib.settings import Settings
+from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import NotFoundError, UnsupportedKindError
+from medsynth_app.files import whole_file
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.weights import load_weights
 
 
-def build_router(networks: dict[str, CurrentNetwork], settings: Settings) -> APIRouter:
-    """The route, bound to the networks by model name."""
+def build_router(networks: dict[str, CurrentNetwork], settings: Settings, audit: AuditTrail) -> APIRouter:
+    """The routes, bound to the networks by model name."""
     router = APIRouter(prefix="/model", tags=["Model"])
 
     @router.put("/{model}", summary="Replace a model's weights (.safetensors)")
@@ -27,10 +29,9 @@ def build_router(networks: dict[str, CurrentNetwork], settings: Settings) -> API
         with received(file, settings.maximum_upload_mb) as path:
             load_weights(path)
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{os.getpid()}.{target.name}")
-            shutil.copyfile(path, temporary)
-            os.replace(temporary, target)
+            with whole_file(target, durable=True) as beside:
+                shutil.copyfile(path, beside)
+        audit.record("model.replaced", model=model, sha256=checksum)
         return {"checksum": f"SHA256:{checksum}", "modified_time": int(target.stat().st_mtime)}
 
     @router.delete("/{model}", summary="Go back to the shipped weights; the published ones are kept aside")
@@ -39,6 +40,7 @@ def build_router(networks: dict[str, CurrentNetwork], settings: Settings) -> API
         if not target.is_file():
             raise NotFoundError(f"model: no published weights of {model!r}")
         os.replace(target, target.with_suffix(".deleted"))
+        audit.record("model.removed", model=model)
         return {}
 
     return router

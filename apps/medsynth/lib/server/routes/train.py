@@ -9,28 +9,42 @@ from fastapi import APIRouter, Body
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.async_tasks.task import AsyncTask
 
+from lib.publication import STARTED_BY
 from lib.server.tasks import client_options, shown_task, stop_task, task_status
+from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import BusyError, InvalidValueError, NotFoundError
+from medsynth_app.request_context import acting_user
+
+PROGRESS_KEYS = ("epoch", "total_epochs", "best_metric", "total_time", "eta_seconds", "published", "reason")
 
 
-def build_router(trainers: Mapping[str, TrainTask]) -> APIRouter:
+def build_router(trainers: Mapping[str, TrainTask], audit: AuditTrail) -> APIRouter:
     """The routes, bound to the trainers by name."""
     router = APIRouter(prefix="/train", tags=["Train"])
 
+    def start(model: str, params: object, enqueue: bool = False) -> Any:
+        shown = _start(trainers, model, params, enqueue=enqueue)
+        audit.record("training.started", model=model)
+        return shown
+
     @router.get("/", summary="Status of the newest training")
     def status(all: bool = False, check_if_running: bool = False) -> Any:
-        return task_status("train", all, check_if_running)
+        found = task_status("train", all, check_if_running)
+        return found if isinstance(found, list) else {**found, "progress": _progress(trainers, found)}
 
     @router.delete("/", summary="Stop the running training")
     def stop() -> dict[str, Any] | None:
-        return stop_task("train")
+        stopped = stop_task("train")
+        if stopped is not None:
+            audit.record("training.stopped", model=stopped["request"].get("model"))
+        return stopped
 
     @router.post("/", include_in_schema=False)
     def train_all(params: dict[str, Any] | None = Body(None)) -> dict[str, Any]:
         given = params or {}
         named = {name: given[name] for name in given if name in trainers}
         return {
-            name: {"result": _start(trainers, name, named.get(name), enqueue=True), "detail": None}
+            name: {"result": start(name, named.get(name), enqueue=True), "detail": None}
             for name in (named or trainers)
         }
 
@@ -41,9 +55,18 @@ def build_router(trainers: Mapping[str, TrainTask]) -> APIRouter:
         run_sync: bool = False,
         enqueue: bool = False,
     ) -> Any:
-        return _start(trainers, model, params, enqueue=enqueue, run_sync=run_sync)
+        if run_sync:
+            raise InvalidValueError("run_sync: trainings run beside the server; ask GET /train/ for the status")
+        return start(model, params, enqueue)
 
     return router
+
+
+def _progress(trainers: Mapping[str, TrainTask], task: Mapping[str, Any]) -> dict[str, Any]:
+    """Epoch, best Dice and seconds left of the newest run, as ``/info/`` has them under ``train_stats``."""
+    trainer = trainers.get(task["request"].get("model", ""))
+    stats = trainer.stats() if trainer else {}
+    return {key: stats[key] for key in PROGRESS_KEYS if key in stats}
 
 
 def _start(
@@ -52,7 +75,6 @@ def _start(
     params: object,
     *,
     enqueue: bool = False,
-    run_sync: bool = False,
 ) -> Any:
     if model not in trainers:
         known = ", ".join(trainers) or "none"
@@ -62,7 +84,8 @@ def _start(
     if params is not None and not isinstance(params, Mapping):
         raise InvalidValueError("params: must be a JSON object of training options")
     options = trainers[model].check_options(client_options(params))  # type: ignore[attr-defined]
-    result, detail = AsyncTask.run("train", {"model": model}, options, force_sync=run_sync, enqueue=enqueue)
+    request = {"model": model, STARTED_BY: acting_user.get()}
+    result, detail = AsyncTask.run("train", request, options, enqueue=enqueue)
     if result is None:
         raise BusyError(f"train: {detail or 'a training is running already'}", code="busy")
-    return result if run_sync else shown_task(result)
+    return shown_task(result)
