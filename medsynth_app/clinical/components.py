@@ -75,6 +75,7 @@ class ComponentSupport:
 def component_support(
     evidence: SymptomEvidence,
     whole: np.ndarray,
+    total: float,
     components: Sequence[ComponentOccupancy],
     observations: Observations,
     right_dominance: float,
@@ -85,12 +86,12 @@ def component_support(
     Args:
         evidence: the scorer.
         whole: (sites,) occupancy of the whole mask.
+        total: log BF of the whole mask, nats.
         components: its components.
         observations: the patient's answers.
         right_dominance: probability that language sits in the right hemisphere.
         configuration: the numbers used.
     """
-    total = evidence.log_bayes_factor(whole, observations, right_dominance)
     results = []
     for component in components:
         alone = evidence.log_bayes_factor(component.occupancy, observations, right_dominance)

@@ -32,7 +32,7 @@ from medsynth_app.clinical.forward_model import (
     ForwardModelConfiguration,
     SymptomForwardModel,
 )
-from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
+from medsynth_app.clinical.lesion_library import LesionLibrary
 from medsynth_app.clinical.score_interval import IntervalConfiguration, log_bayes_factor_interval
 from medsynth_app.clinical.symptom_model import (
     Handedness,
@@ -44,7 +44,10 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.brain_regions import SidedRegion
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
-SCORER_VERSION = "1"
+CALIBRATION_MISMATCH = "calibration_of_another_knowledge_base"
+"""Warning: the probability was calibrated for other symptom links, another library or other numbers."""
+
+SCORER_VERSION = "2"
 """Raise this when the same input may give another answer."""
 
 
@@ -286,13 +289,17 @@ class CrossChecker:
         self.configuration = configuration
         self._interval = interval
         self._components = components
-        self._mirror = mirror_order(library.sites)
         self._touched = library.occupancy >= configuration.touched_occupancy
 
     @property
     def sites(self) -> tuple[SidedRegion, ...]:
         """Order of the site axis of every occupancy."""
         return self.evidence.library.sites
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the calibration was fitted with this very knowledge base, library and numbers."""
+        return self.calibration.scorer_hash == self.evidence.fingerprint
 
     def assess(self, case: CrossCheckCase) -> CrossCheckResult:
         """Score one case.
@@ -317,7 +324,9 @@ class CrossChecker:
         return {
             "scorer": SCORER_VERSION,
             "lesion_library": self.evidence.library.version,
+            "evidence": self.evidence.fingerprint,
             "calibration_cohort": self.calibration.cohort_hash,
+            "calibrated_for": self.calibration.scorer_hash,
         }
 
     def _scored(
@@ -325,7 +334,7 @@ class CrossChecker:
     ) -> CrossCheckResult:
         dominance = RIGHT_DOMINANCE[case.handedness]
         factors = self.evidence.log_bayes_factors(occupancy, observations, dominance)
-        mirrored = self.evidence.log_bayes_factor(occupancy[self._mirror], observations, dominance)
+        mirrored = self.evidence.log_bayes_factor(occupancy[self.evidence.mirror], observations, dominance)
         contributions = self._contributions(occupancy, observations, factors, dominance)
         score = _Score(
             log_bayes_factor=float(factors[0]),
@@ -360,11 +369,21 @@ class CrossChecker:
             silent_sites=self._silent_sites(occupancy, observations, dominance),
             suspected_sites=self._suspected_sites(occupancy, observations, contributions, dominance),
             components=component_support(
-                self.evidence, occupancy, case.components, observations, dominance, self._components
+                self.evidence,
+                occupancy,
+                float(factors[0]),
+                case.components,
+                observations,
+                dominance,
+                self._components,
             ),
-            warnings=observations.warnings,
+            warnings=(*self._own_warnings(), *observations.warnings),
             versions=self.versions(),
         )
+
+    def _own_warnings(self) -> tuple[str, ...]:
+        """A calibration of another knowledge base still orders cases, but its probabilities are off."""
+        return () if self.is_calibrated else (CALIBRATION_MISMATCH,)
 
     def _checked_occupancy(self, occupancy: np.ndarray) -> np.ndarray:
         values = np.asarray(occupancy, dtype=np.float64)
@@ -582,12 +601,10 @@ def _is_strong(contribution: SymptomContribution, numbers: CrossCheckConfigurati
 
 
 def _not_assessable(case: CrossCheckCase, occupancy: np.ndarray) -> tuple[Reason, ...]:
-    reasons = []
     if not case.registration_passed:
-        reasons.append(Reason.REGISTRATION_FAILED)
-    if occupancy.max(initial=0.0) <= 0.0:
-        reasons.append(Reason.MASK_EMPTY)
-    return tuple(reasons)
+        # nothing is known of the mask's place, so its occupancy says nothing either
+        return (Reason.REGISTRATION_FAILED,)
+    return (Reason.MASK_EMPTY,) if occupancy.max(initial=0.0) <= 0.0 else ()
 
 
 def _indeterminate(

@@ -1,14 +1,17 @@
 """What a patient's answers say about a lesion's site: likelihood and Bayes factor against random lesions.
 
     L(M) = sum over dominance d of  p(d) * product over symptoms s of  P(s | M, d)^present (1 - P)^(w denied)
-    log BF = log L(M) - log( sum over library lesions i of  k_i * L(i) )
+    log BF = log L(M) - log( (1 - m) * sum over library lesions i of  k_i * L(i)  +  m * L(mirrored M) )
 
 ``k_i`` weights the library to the mask's volume (log-normal kernel), because a large lesion explains
-everything. A present symptom on an unknown side has the mean of both sides' probabilities; a blank counts
-nothing; a denial counts ``w`` (little: patients overlook mild deficits).
+everything. The mirrored mask stands among the alternatives with its own weight ``m``, because a swapped side
+(of image or intake) is the commonest gross error and nearly invisible otherwise: where the mirror image fits
+far better, the factor falls towards ``L(M) / (m * L(mirrored M))``. A present symptom on an unknown side has
+the mean of both sides' probabilities; a blank counts nothing; a denial counts ``w`` (little: patients
+overlook mild deficits).
 
-One rule goes beyond the plain ratio: once the mask explains a present symptom (at least half of the effect
-that is possible), a library lesion gets no more credit for it than the mask. Every factor of an explained
+One rule goes beyond the plain ratio: once the mask explains a present symptom (a third of the
+effect that is possible), no alternative gets more credit for it than the mask. Every factor of an explained
 symptom is then at most the mask's own, so adding an explained symptom cannot lower the score (exactly so
 while language dominance is known or the symptom does not depend on it).
 """
@@ -16,13 +19,15 @@ while language dominance is known or the symptom does not depend on it).
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from medsynth_app.clinical.forward_model import LEFT, RIGHT, SymptomForwardModel
-from medsynth_app.clinical.lesion_library import LesionLibrary
+from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
 from medsynth_app.clinical.symptom_model import (
     ReportedSide,
     ReportedSymptom,
@@ -39,11 +44,13 @@ class EvidenceConfiguration:
     Attributes:
         denial_weight: exponent of an explicit denial, 0 (ignored) to 1 (believed).
         volume_kernel: standard deviation, in natural logarithms, of the kernel that matches volumes.
+        mirrored_weight: weight of the mirrored mask among the alternatives, 0 to below 1.
         cap_explained: whether the rule for explained symptoms applies (off only to measure what it costs).
     """
 
     denial_weight: float = 0.5
     volume_kernel: float = 0.35
+    mirrored_weight: float = 0.05
     cap_explained: bool = True
 
 
@@ -160,6 +167,7 @@ class SymptomEvidence:
         forward: the forward model over the library's sites.
         library: the random lesions.
         configuration: the numbers used.
+        mirror: (sites,) index array that mirrors an occupancy.
     """
 
     def __init__(
@@ -177,10 +185,34 @@ class SymptomEvidence:
         self.forward = forward
         self.library = library
         self.configuration = configuration
+        self.mirror = mirror_order(library.sites)
         self._log_volume = np.log(np.maximum(library.effective_ml.astype(np.float64), 1e-3))
         self._saturation = forward.saturation(library.occupancy.astype(np.float32))
         everything = np.array([(1.0, 1.0 if d.needs_side else 0.0) for d in definitions.values()])
         self._denied = np.stack([self._denial_of(row, sides) for row, sides in enumerate(everything)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that decides a Bayes factor: knowledge base, library, numbers; 16 hexadecimal digits."""
+        parts = [
+            *(repr(self._defining(symptom)) for symptom in sorted(self.definitions)),
+            repr(self.forward.configuration),
+            repr(self.configuration),
+            self.library.version,
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _defining(self, symptom: str) -> tuple[object, ...]:
+        """What the score takes from a definition, in a fixed order."""
+        given = self.definitions[symptom]
+        return (
+            given.id,
+            round(given.strength, 6),
+            given.kind.value,
+            given.laterality_rule.value,
+            sorted((code, round(weight, 6)) for code, weight in given.regions.items()),
+            sorted((code, rule.value) for code, rule in given.region_side_override.items()),
+        )
 
     def kernel(self, occupancy: np.ndarray) -> np.ndarray:
         """(lesions,) weights, summing to 1, that match the library to the volume of a mask (sites,)."""
@@ -191,16 +223,26 @@ class SymptomEvidence:
         weight = np.exp(-0.5 * distance**2)
         return weight / weight.sum()
 
+    def alternatives(self, occupancy: np.ndarray) -> np.ndarray:
+        """(lesions + 1,) weights, summing to 1, of the library and, last, of the mirrored mask."""
+        mirrored = self.configuration.mirrored_weight
+        return np.append((1.0 - mirrored) * self.kernel(occupancy), mirrored)
+
     def saturation(self, occupancy: np.ndarray, observations: Observations) -> np.ndarray:
         """(n, body side 2, dominant side 2) saturation of the observed symptoms for one mask (sites,)."""
-        weights = self.forward.weights[observations.index]
-        return self.forward.saturation_under(weights, occupancy[None, :])[..., 0]
+        return self.forward.saturation(occupancy[None, :], observations.index)[..., 0]
 
     def log_bayes_factor(
         self, occupancy: np.ndarray, observations: Observations, right_dominance: float
     ) -> float:
         """log BF in nats of a mask's occupancy (sites,); 0 without observations."""
-        return float(self.log_bayes_factors(occupancy, observations, right_dominance)[0])
+        if not len(observations):
+            return 0.0
+        of_mask, of_others = self.log_terms(occupancy, observations)
+        dominance = dominance_chance(right_dominance)[:, None]
+        mask, _ = _log_sum(of_mask[..., None], dominance)
+        others, _ = _log_sum(of_others, dominance * self.alternatives(occupancy))
+        return mask - others
 
     def log_bayes_factors(
         self, occupancy: np.ndarray, observations: Observations, right_dominance: float
@@ -208,45 +250,53 @@ class SymptomEvidence:
         """(1 + n,): log BF with all observations, then without each of them in turn."""
         if not len(observations):
             return np.zeros(1)
-        of_mask, of_library = self.log_terms(occupancy, observations)
+        of_mask, of_others = self.log_terms(occupancy, observations)
         dominance = dominance_chance(right_dominance)
         mask = _log_sums(of_mask[..., None], dominance[:, None])
-        return mask - _log_sums(of_library, dominance[:, None] * self.kernel(occupancy))
+        return mask - _log_sums(of_others, dominance[:, None] * self.alternatives(occupancy))
 
     def log_bayes_factors_alone(
         self, occupancy: np.ndarray, observations: Observations, right_dominance: float
     ) -> np.ndarray:
         """(n,) log BF of each observation on its own."""
-        of_mask, of_library = self.log_terms(occupancy, observations)
+        of_mask, of_others = self.log_terms(occupancy, observations)
         dominance = dominance_chance(right_dominance)
-        expected = np.exp(of_library) @ self.kernel(occupancy) @ dominance
+        expected = np.exp(of_others) @ self.alternatives(occupancy) @ dominance
         return np.log(np.exp(of_mask) @ dominance) - np.log(expected)
 
     def log_terms(self, occupancy: np.ndarray, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
-        """Log-likelihood of each observation: mask (n, dominance 2), library (n, dominance 2, lesions)."""
-        saturation = self.saturation(occupancy, observations)
-        ceilings = self.forward.ceilings[observations.index][:, None, None, None]
-        of_mask = self.forward.probabilities(saturation[..., None], ceilings)
-        terms = np.empty((len(observations), 2, len(self.library.occupancy)))
-        present = observations.present
-        explained = (saturation >= self.forward.configuration.explained_saturation)[present][..., None]
+        """Log-likelihood of each observation.
+
+        Returns:
+            Of the mask (n, dominance 2), and of its alternatives (n, dominance 2, lesions + 1): the library
+            and, last, the mirrored mask.
+        """
+        present, rows = observations.present, observations.index
+        both = np.stack([occupancy, occupancy[self.mirror]])
+        saturation = self.forward.saturation(both, rows)
+        ceilings = self.forward.ceilings[rows][:, None, None, None]
+        of_both = self.forward.probabilities(saturation, ceilings)
+        of_mask = of_both[..., :1]
+        explained = saturation[present][..., :1] >= self.forward.configuration.explained_saturation
         explained &= self.configuration.cap_explained
-        of_library = self.forward.probabilities(
-            self._saturation[observations.index[present]], ceilings[present]
+        of_library = self.forward.probabilities(self._saturation[rows[present]], ceilings[present])
+        of_others = np.concatenate([of_library, of_both[present][..., 1:]], axis=-1)
+        terms = np.empty((len(observations), 2, len(self.library.occupancy) + 1))
+        terms[present] = present_terms(
+            capped(of_others, of_mask[present], explained), observations.side_chance[present]
         )
-        of_library = capped(of_library, of_mask[present], explained)
-        terms[present] = present_terms(of_library, observations.side_chance[present])
-        terms[~present] = self._denied_terms(observations)
+        of_mirror = self._mask_terms(of_both[..., 1], observations)
+        terms[~present] = np.append(
+            self._denied_terms(observations), of_mirror[~present][..., None], axis=-1
+        )
         return self._mask_terms(of_mask[..., 0], observations), terms
 
     def denied_total(
         self, observations: Observations, occupancy: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Summed log-likelihood of the denials: of the mask (dominance 2,), of the library (2, lesions)."""
-        saturation = self.saturation(occupancy, observations)
-        ceilings = self.forward.ceilings[observations.index][:, None, None]
-        terms = self._mask_terms(self.forward.probabilities(saturation, ceilings), observations)
-        return terms[~observations.present].sum(axis=0), self._denied_terms(observations).sum(axis=0)
+        """Summed log-likelihood of the denials: mask (dominance 2,), alternatives (2, lesions + 1)."""
+        of_mask, of_others = self.log_terms(occupancy, observations)
+        return of_mask[~observations.present].sum(axis=0), of_others[~observations.present].sum(axis=0)
 
     def _mask_terms(self, probability: np.ndarray, observations: Observations) -> np.ndarray:
         """(n, dominance 2) from (n, body side 2, dominance 2)."""
@@ -324,18 +374,28 @@ def present_terms(probability: np.ndarray, side_chance: np.ndarray) -> np.ndarra
     return np.log((probability * weight).sum(axis=1))
 
 
-def _log_sums(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(1 + n,) log of the weighted sum over all axes of exp(sum of terms): of all, then leaving each one out.
+def _log_sum(terms: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """log of the weighted sum over all other axes of exp(sum of terms over the first one).
 
     Args:
         terms: (n, dominance 2, lesions).
         weights: (dominance 2, lesions).
+
+    Returns:
+        The logarithm, and each place's share (dominance 2, lesions) of the sum.
     """
     total = terms.sum(axis=0)
     shift = float(total.max())
     likelihood = weights * np.exp(total - shift)
-    without = np.einsum("ndl,dl->n", np.exp(-terms), likelihood)
-    return shift + np.log(np.concatenate([[likelihood.sum()], without]))
+    whole = float(likelihood.sum())
+    return shift + float(np.log(whole)), likelihood / whole
+
+
+def _log_sums(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(1 + n,) the logarithm of `_log_sum` with all terms, then leaving each one out."""
+    whole, share = _log_sum(terms, weights)
+    without = np.einsum("ndl,dl->n", np.exp(-terms), share)
+    return whole + np.concatenate([[0.0], np.log(without)])
 
 
 def _normalised(observations: Observations) -> np.ndarray:

@@ -23,7 +23,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsynth_app.clinical.symptom_model import Handedness, LateralityRule, SymptomDefinition
+from medsynth_app.clinical.symptom_model import (
+    Handedness,
+    LateralityRule,
+    SymptomDefinition,
+    SymptomKind,
+)
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.brain_regions import Side, SidedRegion
 
@@ -47,18 +52,22 @@ class ForwardModelConfiguration:
     Attributes:
         leak: probability of a symptom for a reason other than the lesion.
         ceiling: probability of a symptom of strength 1 when its regions are destroyed.
-        saturation: how fast occupancy turns into effect; 3 reaches 63 % at one third of the strongest region.
-        side_confusion: share of named sides that mislead: patients confuse sides, seizures start on the
-            unexpected side in 9-17 % (Semio2Brain, Alim-Marvasti 2022), a midline shift inverts signs.
-        explained_saturation: a symptom counts as explained from this share of its possible effect on.
+        saturation: how fast occupancy turns into effect; 2 reaches 63 % at one half of the strongest region.
+        side_confusion: share of named sides of deficits that mislead: patients confuse sides, a midline shift
+            inverts signs.
+        ictal_side_confusion: the same of seizures: 9 to 17 % start on the unexpected side (Semio2Brain counts,
+            Alim-Marvasti 2022, Brain Communications fcac130).
+        explained_saturation: a symptom counts as explained from this share of its possible effect on, which
+            a fifth of its strongest region reaches.
         unexplained_leaks: a symptom counts as unexplained below this many leaks.
     """
 
     leak: float = 0.006
     ceiling: float = 0.55
-    saturation: float = 3.0
-    side_confusion: float = 0.02
-    explained_saturation: float = 0.5
+    saturation: float = 2.0
+    side_confusion: float = 0.04
+    ictal_side_confusion: float = 0.12
+    explained_saturation: float = 0.35
     unexplained_leaks: float = 3.0
 
 
@@ -71,6 +80,7 @@ class SymptomForwardModel:
         base_weights: (symptoms, body side 2, dominant side 2, sites), the knowledge base's, 0..1.
         weights: the same after a lesion's reach beyond its edge, again scaled to 1.
         ceilings: (symptoms,), the largest probability each symptom can reach, less the leak.
+        side_confusions: (symptoms,), share of each symptom's named sides that mislead.
     """
 
     def __init__(
@@ -101,22 +111,24 @@ class SymptomForwardModel:
         self.weights = reaching(self.base_weights, self.proximity)
         strength = np.array([definition.strength for definition in definitions.values()])
         self.ceilings = configuration.ceiling * strength
+        ictal = np.array([definition.kind is SymptomKind.IRRITATIVE for definition in definitions.values()])
+        self.side_confusions = np.where(
+            ictal, configuration.ictal_side_confusion, configuration.side_confusion
+        )
 
-    def saturation(self, occupancy: np.ndarray) -> np.ndarray:
-        """Share of each symptom's possible effect that lesions reach.
+    def saturation(self, occupancy: np.ndarray, symptoms: np.ndarray | None = None) -> np.ndarray:
+        """Share of symptoms' possible effect that lesions reach.
 
         Args:
             occupancy: (lesions, sites), 0..1.
+            symptoms: (n,) positions of symptoms; all of them by default.
 
         Returns:
-            (symptoms, body side 2, dominant side 2, lesions), 0..1; the body side is the one that is named.
+            (n, body side 2, dominant side 2, lesions), 0..1; the body side is the one that is named.
         """
-        return self.saturation_under(self.weights, occupancy)
-
-    def saturation_under(self, weights: np.ndarray, occupancy: np.ndarray) -> np.ndarray:
-        """The same for any weights (..., body side 2, dominant side 2, sites)."""
-        saturated = saturation_of(occupancy, weights, self.configuration.saturation)
-        wrong = saturated.dtype.type(self.configuration.side_confusion)
+        chosen = slice(None) if symptoms is None else symptoms
+        saturated = saturation_of(occupancy, self.weights[chosen], self.configuration.saturation)
+        wrong = self.side_confusions[chosen].astype(saturated.dtype)[:, None, None, None]
         named: np.ndarray = (1 - wrong) * saturated + wrong * np.flip(saturated, axis=-3)
         return named
 

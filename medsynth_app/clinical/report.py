@@ -6,6 +6,7 @@ A report is a list of blocks (headings, sentences, tables, pictures) in one lang
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,11 +20,15 @@ from medsynth_app.clinical.report_words import (
     ACTIONS,
     CONCORDANCE,
     EXPLANATIONS,
+    GATE_MEANINGS,
+    GATES,
+    LIMITS,
     LOBES,
     REASONS,
     STATES,
     STATUS,
     SUPPORT,
+    VERSION_NAMES,
     VOLUMES,
     WARNINGS,
     WEIGHTS,
@@ -244,8 +249,9 @@ class _Author:
             yield Paragraph(self.word("side_error"), Tone.WARNING)
         for reason in self.reasons():
             yield Paragraph(reason)
-        for reason in self.site["reasons"]:
-            yield Paragraph(reason, Tone.WARNING)
+        for row in self.site["quality"]:
+            if not row["passed"]:
+                yield Paragraph(self._failed_gate(row), Tone.WARNING)
         yield Table(("", ""), tuple(self._summary_rows()), (1.0, 2.6))
         yield Paragraph(self.word("meaning"), Tone.SMALL)
 
@@ -369,10 +375,27 @@ class _Author:
         yield Heading(self.word("quality"))
         columns = tuple(self.word(key) for key in ("check", "value", "allowed", "passed"))
         rows = tuple(
-            (row["name"].replace("_", " "), f"{row['value']:.3g}", row["allowed"], self.yes_no(row["passed"]))
+            (
+                self.pick(GATES, row["name"]),
+                f"{row['value']:.3g}",
+                self._limit(row["allowed"]),
+                self.yes_no(row["passed"]),
+            )
             for row in self.site["quality"]
         )
         yield Table(columns, rows, (1.6, 1.0, 1.6, 0.8))
+
+    def _failed_gate(self, row: Mapping[str, Any]) -> str:
+        name, limit = self.pick(GATES, row["name"]), self._limit(row["allowed"])
+        value = f"{name}: {row['value']:.3g} ({self.word('allowed')}: {limit})"
+        own_words = row.get("meaning") if self.language == "en" else None
+        return f"{value}. {own_words or self.pick(GATE_MEANINGS, row['name'])}."
+
+    def _limit(self, allowed: str) -> str:
+        for pattern, words in LIMITS:
+            if re.fullmatch(pattern, allowed):
+                return re.sub(pattern, words[self.language == "ko"], allowed)
+        return allowed
 
     def _hospitals(self) -> Iterator[Block]:
         answer = self.result.get("hospitals")
@@ -398,19 +421,35 @@ class _Author:
         return name, numbers, distance, f"{hospital['source']}, {hospital['updated'] or '?'}"
 
     def _small_print(self) -> Iterator[Block]:
-        warnings = self.result.get("warnings") or []
-        if warnings:
+        doubts = [*self._doubts_of_answers(), *self._doubts_of_site()]
+        if doubts:
             yield Heading(self.word("warnings"))
-        for warning in warnings:
-            yield Paragraph(self._warning(str(warning)), Tone.SMALL)
+        for doubt in doubts:
+            yield Paragraph(doubt, Tone.SMALL)
         yield Heading(self.word("versions"))
-        versions = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.check.versions.items())
+        versions = ", ".join(f"{self.pick(VERSION_NAMES, name)} {value}" for name, value in self.check.versions.items())
         yield Paragraph(versions, Tone.SMALL)
         yield Paragraph(self.word("simulated"), Tone.SMALL)
+
+    def _doubts_of_answers(self) -> Iterator[str]:
+        """The codes about answers and images; the site's own sentences are told from its facts."""
+        for warning in self.result.get("warnings") or []:
+            if warning not in self.site.get("warnings", ()):
+                yield self._warning(str(warning))
+
+    def _doubts_of_site(self) -> Iterator[str]:
+        if not self.site.get("side_known", True):
+            yield self.pick(WARNINGS, "site_side_unknown")
+        if self.site["crosses_midline"]:
+            yield self.pick(WARNINGS, "site_crosses_midline")
+        if self.site["small_components"]:
+            yield f"{self.pick(WARNINGS, 'site_small_pieces')}: {self.site['small_components']}"
 
     def _warning(self, warning: str) -> str:
         code, _, subject = warning.partition(":")
         if code not in WARNINGS:
-            return warning
+            return f"{self.pick(WARNINGS, 'image_note')}: {warning}"
         text = self.pick(WARNINGS, code)
-        return f"{self.symptom(subject)}: {text}" if subject else text
+        if subject in self.symptoms:
+            return f"{self.symptom(subject)}: {text}"
+        return f"{text} ({subject})" if code == "registered_by" else text

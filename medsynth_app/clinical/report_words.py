@@ -231,4 +231,78 @@ WARNINGS: dict[str, Words] = {
     "side_both": ("told for both sides; they were averaged", "양쪽이라고 답함; 평균함"),
     "age_below_18": ("the patient is under 18", "18세 미만"),
     "registered_by": ("registered by another sequence than T1", "T1이 아닌 영상으로 정합함"),
+    "label": (
+        "the mask was made by the segmentation model, nobody has corrected it",
+        "마스크는 자동 분할 결과이며 아무도 수정하지 않음",
+    ),
+    "calibration_of_another_knowledge_base": (
+        "the probability was calibrated for another state of the knowledge base",
+        "확률은 다른 버전의 지식베이스에 맞춰 보정된 값임",
+    ),
+    "site_side_unknown": (
+        "left and right cannot be told: the image's header is missing or made up",
+        "영상 헤더가 없거나 믿을 수 없어 좌우를 알 수 없음",
+    ),
+    "site_crosses_midline": (
+        "the tumour reaches across the midline; mass effect may shift the midline itself",
+        "종양이 정중선을 넘으며, 종괴 효과로 정중선 자체가 밀렸을 수 있음",
+    ),
+    "site_small_pieces": (
+        "pieces of the mask below 0.1 ml, not described",
+        "0.1 ml보다 작아 기술하지 않은 마스크 조각",
+    ),
+    "image_note": ("a remark about the images", "영상에 관한 참고(원문)"),
 }
+
+GATES: dict[str, Words] = {
+    "registration": ("registration", "정합"),
+    "upright_margin": ("upright margin", "바른 방향과의 차이"),
+    "mutual_information": ("mutual information", "상호정보량"),
+    "brain_dice": ("brain Dice", "뇌 경계 Dice"),
+    "determinant": ("volume change", "부피 변화율"),
+    "brain_volume_ml": ("brain volume (ml)", "뇌 부피(ml)"),
+    "mask_outside": ("mask outside the brain", "뇌 밖의 마스크 비율"),
+}
+
+GATE_MEANINGS: dict[str, Words] = {
+    "registration": ("the image could not be registered", "영상을 정합할 수 없습니다"),
+    "upright_margin": (
+        "the head fits the template better when turned; the header's axes are flipped or swapped",
+        "머리를 돌렸을 때 더 잘 맞습니다. 헤더의 축이 뒤집혔거나 바뀌었습니다",
+    ),
+    "mutual_information": ("the head does not look like the template", "머리 영상이 표준 뇌와 닮지 않았습니다"),
+    "brain_dice": (
+        "the brain's outline does not fit the template's", "뇌의 윤곽이 표준 뇌와 맞지 않습니다"
+    ),
+    "determinant": (
+        "the head had to be shrunk or blown up beyond what heads differ",
+        "사람마다 다른 정도를 넘어 머리를 줄이거나 늘려야 했습니다",
+    ),
+    "brain_volume_ml": (
+        "this is no skull-stripped whole brain; strip the skull first",
+        "두개골을 제거한 전체 뇌가 아닙니다. 먼저 두개골을 제거하십시오",
+    ),
+    "mask_outside": (
+        "part of the tumour mask lies outside the atlas' brain", "종양 마스크의 일부가 아틀라스의 뇌 밖에 있습니다"
+    ),
+}
+"""What a failed gate means."""
+
+VERSION_NAMES: dict[str, Words] = {
+    "medsynth": ("MedSynth", "MedSynth"),
+    "atlas": ("atlas", "아틀라스"),
+    "knowledge_base": ("knowledge base", "지식베이스"),
+    "scorer": ("score", "점수 모형"),
+    "lesion_library": ("lesion library", "병변 라이브러리"),
+    "evidence": ("evidence", "근거"),
+    "calibration_cohort": ("calibration cohort", "보정 코호트"),
+    "calibrated_for": ("calibrated for", "보정 대상"),
+}
+
+LIMITS: tuple[tuple[str, Words], ...] = (
+    (r"at least (\S+)", (r"at least \1", r"\1 이상")),
+    (r"at most (\S+)", (r"at most \1", r"\1 이하")),
+    (r"(\S+) to (\S+)", (r"\1 to \2", r"\1 ~ \2")),
+    (r"a head that can be registered", (r"a head that can be registered", "정합할 수 있는 머리 영상")),
+)
+"""How gates word what they allow, and the same in either language."""

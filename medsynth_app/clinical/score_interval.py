@@ -5,7 +5,8 @@ Each replicate redraws, at once:
     (concentration 8), because the split over regions is an expert's estimate;
   * the mask's place: one of the caller's shifted occupancies (registration error), or, without any,
     log-normal noise on every site's occupancy;
-  * the library: a Bayesian bootstrap over lesions drawn by the volume kernel;
+  * the library: a Bayesian bootstrap over lesions drawn by the volume kernel; the mirrored mask keeps its
+    weight among the alternatives;
   * language dominance: a Beta distribution around Knecht's figure (as from 100 people).
 The 10th and 90th percentile of the replicates' log BF are the ends of the 80 % interval. What the interval
 does not hold: a wrong knowledge base, a wrong side, and whatever a simulated cohort cannot show.
@@ -72,13 +73,15 @@ def log_bayes_factor_interval(
     chosen = generator.choice(
         len(evidence.library.occupancy), size=configuration.lesions, p=evidence.kernel(occupancy)
     )
-    of_mask, of_library = _present_log_likelihoods(evidence, observations, rows, masks, chosen)
+    others = np.vstack([evidence.library.occupancy[chosen], occupancy[evidence.mirror]])
+    of_mask, of_others = _present_log_likelihoods(evidence, observations, rows, masks, others)
     # denials weigh little: their own uncertainty is left out
-    denied_mask, denied_library = evidence.denied_total(observations, occupancy)
+    denied_mask, denied_others = evidence.denied_total(observations, occupancy)
     replicates = _replicate_log_bayes_factors(
         of_mask + denied_mask[:, None],
-        of_library + denied_library[:, None, chosen],
+        of_others + denied_others[:, None, np.append(chosen, -1)],
         _drawn_dominance(right_dominance, configuration.replicates, generator),
+        evidence.configuration.mirrored_weight,
         generator,
     )
     tail = (1.0 - configuration.coverage) / 2.0
@@ -141,7 +144,7 @@ def _true_side_chance(evidence: SymptomEvidence, observations: Observations, row
     """(2,) chance that a present symptom is really on the left, on the right."""
     if not evidence.definitions[observations.reported[row].id].needs_side:
         return np.array([1.0, 0.0])
-    wrong = evidence.forward.configuration.side_confusion
+    wrong = evidence.forward.side_confusions[observations.index[row]]
     named = observations.side_chance[row]
     return (1.0 - wrong) * named + wrong * named[::-1]
 
@@ -167,14 +170,14 @@ def _present_log_likelihoods(
     observations: Observations,
     rows: list[_Row],
     masks: np.ndarray,
-    chosen: np.ndarray,
+    others: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Summed over present symptoms: mask (dominance 2, replicates), library (2, replicates, lesions)."""
+    """Summed over present symptoms: mask (dominance 2, replicates), others (2, replicates, lesions)."""
     numbers = evidence.forward.configuration
-    lesions = evidence.library.occupancy[chosen].astype(np.float32)
+    lesions = others.astype(np.float32)
     count = int(observations.present.sum())
     mask = np.zeros((count, 2, len(masks)))
-    library = np.zeros((count, 2, len(masks), len(chosen)), dtype=np.float32)
+    library = np.zeros((count, 2, len(masks), len(lesions)), dtype=np.float32)
     for row in rows:
         saturation = -np.expm1(-numbers.saturation * (row.weights * masks).sum(axis=1))
         of_mask = evidence.forward.probabilities(saturation, np.asarray(row.ceiling))
@@ -191,14 +194,19 @@ def _present_log_likelihoods(
 
 
 def _replicate_log_bayes_factors(
-    of_mask: np.ndarray, of_library: np.ndarray, dominance: np.ndarray, generator: np.random.Generator
+    of_mask: np.ndarray,
+    of_others: np.ndarray,
+    dominance: np.ndarray,
+    mirrored_weight: float,
+    generator: np.random.Generator,
 ) -> np.ndarray:
-    """(replicates,) log BF from (2, replicates), (2, replicates, lesions) and chances (2, replicates)."""
-    count, lesions = of_library.shape[1:]
-    share = generator.dirichlet(np.ones(lesions), size=count)
-    shift = max(float(of_library.max()), float(of_mask.max()))
+    """(replicates,) log BF from (2, replicates), (2, replicates, lesions + 1) and chances (2, replicates)."""
+    count, lesions = of_others.shape[1], of_others.shape[2] - 1
+    share = np.full((count, lesions + 1), mirrored_weight)
+    share[:, :-1] = (1.0 - mirrored_weight) * generator.dirichlet(np.ones(lesions), size=count)
+    shift = max(float(of_others.max()), float(of_mask.max()))
     likelihood = np.einsum("dr,dr->r", dominance, np.exp(of_mask - shift))
-    expected = np.einsum("dr,drl,rl->r", dominance, np.exp(of_library - shift), share)
+    expected = np.einsum("dr,drl,rl->r", dominance, np.exp(of_others - shift), share)
     return np.log(np.maximum(likelihood, 1e-300)) - np.log(np.maximum(expected, 1e-300))
 
 

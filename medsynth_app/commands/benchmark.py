@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth_app.commands import clinical_benchmark
+from medsynth_app.commands import active_learning_benchmark, clinical_benchmark
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
 
@@ -19,7 +19,9 @@ def _group() -> None:
     """Measure MedSynth's claims on this machine."""
 
 
+application.command("active-learning")(active_learning_benchmark.active_learning)
 application.command("cross-check")(clinical_benchmark.cross_check)
+application.command("calibration")(clinical_benchmark.calibration)
 application.command("registration")(clinical_benchmark.registration)
 application.command("hospitals")(clinical_benchmark.hospitals)
 

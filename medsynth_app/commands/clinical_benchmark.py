@@ -1,4 +1,4 @@
-"""``medsynth benchmark cross-check | registration | hospitals``: the clinic's figures, measured here and now."""
+"""``medsynth benchmark cross-check | calibration | registration | hospitals``: the clinic's figures, measured now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ import typer
 from rich.table import Table
 
 from medsynth_app.clinical.cohort import CohortConfiguration
-from medsynth_app.clinical.cross_check_benchmark import BenchmarkConfiguration, run_cross_check_benchmark
+from medsynth_app.clinical.cross_check_benchmark import (
+    BenchmarkConfiguration,
+    fit_calibration,
+    run_cross_check_benchmark,
+)
 from medsynth_app.clinical.database import open_database
 from medsynth_app.clinical.hospital_benchmark import benchmark_hospitals
 from medsynth_app.clinical.lesion_library import load_lesion_library
@@ -51,11 +55,36 @@ def cross_check(
     for name, row in (("cross-check", result.score), ("overlap", result.overlap)):
         console.print(f"{name:13} {row.other_site:10.3f} {row.mirrored:10.3f} {row.permuted:10.3f}")
     console.print(
+        f"mirrored      {result.mirrored_among_sided:.3f} among the {result.sided} whose symptoms tell a side"
+    )
+    console.print(
         f"calibration   error {result.calibration_error:.3f} (uncalibrated {result.uncalibrated_error:.3f}), "
         f"Brier {result.brier:.3f}"
     )
-    console.print(f"score         {result.score_ms[0]:.1f} ms median, {result.score_ms[1]:.1f} ms p95")
+    console.print(f"score         {result.score_ms[0]:.1f} ms median, {result.score_ms[1]:.1f} ms p95, "
+                  f"{result.score_processor_ms:.1f} ms of processor time")
     store_json(result.as_dict(), json_file)
+
+
+def calibration(
+    patients: Annotated[int, typer.Option(help="Simulated patients.", min=40)] = 1500,
+    seed: Annotated[int, typer.Option(help="Of the cohort; not the benchmark's.")] = 77,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the constants to this file.")] = None,
+) -> None:
+    """Fit the constants that turn the score into a probability, for the knowledge base as it is now."""
+    atlas = load_atlas()
+    fitted = fit_calibration(
+        atlas,
+        load_symptom_definitions(SEED_FOLDER / "symptoms.csv"),
+        load_lesion_library(atlas),
+        CohortConfiguration(patients=patients, seed=seed),
+    )
+    console.print(
+        f"slope         {fitted.slope:.4f}\nintercept     {fitted.intercept:.4f}\n"
+        f"cohort        {fitted.cohort_hash}, {fitted.cohort_size} patients\nscorer        {fitted.scorer_hash}",
+        highlight=False,
+    )
+    store_json(asdict(fitted), json_file)
 
 
 def hospitals(

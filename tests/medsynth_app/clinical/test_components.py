@@ -38,7 +38,8 @@ def _component(
 def _statuses(evidence: SymptomEvidence, *parts: ComponentOccupancy) -> list[tuple[ComponentStatus, bool]]:
     whole = np.sum([part.occupancy for part in parts], axis=0)
     observations = compile_observations([ARM_RIGHT], evidence.definitions)
-    found = component_support(evidence, whole, parts, observations, 0.04)
+    total = evidence.log_bayes_factor(whole, observations, 0.04)
+    found = component_support(evidence, whole, total, parts, observations, 0.04)
     assert [support.id for support in found] == [part.id for part in parts]
     return [(support.status, support.possible_false_positive) for support in found]
 
@@ -72,6 +73,6 @@ def test_only_component_is_judged_by_itself(evidence: SymptomEvidence) -> None:
 def test_without_symptoms_nothing_is_contradicted(evidence: SymptomEvidence) -> None:
     part = _component(evidence, 1, "MTL", 0.5, 9.0)
     nothing = compile_observations([], evidence.definitions)
-    found = component_support(evidence, part.occupancy, [part], nothing, 0.04)
+    found = component_support(evidence, part.occupancy, 0.0, [part], nothing, 0.04)
     assert found[0].status is ComponentStatus.NOT_CONTRADICTED
     assert found[0].gain == 0.0

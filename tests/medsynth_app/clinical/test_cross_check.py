@@ -11,6 +11,7 @@ import pytest
 from medsynth_app.clinical.calibration import PlattCalibration
 from medsynth_app.clinical.components import ComponentOccupancy
 from medsynth_app.clinical.cross_check import (
+    CALIBRATION_MISMATCH,
     ConcordanceClass,
     CrossCheckCase,
     CrossChecker,
@@ -18,7 +19,13 @@ from medsynth_app.clinical.cross_check import (
     Reason,
     weight_word,
 )
-from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
+from medsynth_app.clinical.lesion_library import (
+    LesionLibrary,
+    LibraryConfiguration,
+    library_version,
+    mirror_order,
+    site_volumes_ml,
+)
 from medsynth_app.clinical.symptom_model import (
     Handedness,
     ReportedSide,
@@ -27,6 +34,7 @@ from medsynth_app.clinical.symptom_model import (
     SymptomState,
 )
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.atlas import load_atlas
 from medsynth_app.imaging.brain_regions import Side
 
 Definitions = dict[str, SymptomDefinition]
@@ -63,6 +71,29 @@ def test_fitting_symptoms_are_concordant(checker: CrossChecker) -> None:
     assert result.probability > 0.8
     assert not result.possible_side_error
     assert {s.explanation for s in result.symptoms} == {Explanation.EXPLAINED}
+
+
+def test_a_calibration_of_another_knowledge_base_is_said(
+    toy_definitions: Definitions, toy_library: LesionLibrary, checker: CrossChecker
+) -> None:
+    own = PlattCalibration(1.0, 0.0, "toy", 1, scorer_hash=checker.evidence.fingerprint)
+    calibrated = CrossChecker(toy_definitions, toy_library, calibration=own)
+    case = _case(checker, ARM_RIGHT, M1_HAND_left=0.6)
+    assert calibrated.is_calibrated
+    assert not checker.is_calibrated
+    assert calibrated.assess(case).warnings == ()
+    assert checker.assess(case).warnings == (CALIBRATION_MISMATCH,)
+
+
+def test_the_stored_calibration_is_of_the_shipped_knowledge_base(definitions: Definitions) -> None:
+    # fitted anew with `medsynth benchmark calibration` whenever this fails
+    atlas = load_atlas()
+    count = len(atlas.regions)
+    version = library_version(atlas, LibraryConfiguration())
+    lesions = LesionLibrary(
+        np.zeros((2, count)), np.ones(2), site_volumes_ml(atlas), np.eye(count), atlas.regions, version
+    )
+    assert CrossChecker(definitions, lesions).is_calibrated
 
 
 def test_foreign_symptoms_are_discordant(checker: CrossChecker) -> None:

@@ -102,7 +102,7 @@ def test_a_named_side_may_mislead(toy_sites: Sites, toy_definitions: dict[str, S
         numbers = ForwardModelConfiguration(side_confusion=confusion)
         model = SymptomForwardModel(toy_definitions, toy_sites, numbers)
         arm = model.saturation(destroyed)[model.position["arm_weakness"], :, LEFT, 0]
-        full = 1.0 - np.exp(-3.0)
+        full = 1.0 - np.exp(-numbers.saturation)
         assert arm[RIGHT] == pytest.approx((1.0 - confusion) * full)
         assert arm[LEFT] == pytest.approx(confusion * full)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -142,12 +143,35 @@ def test_a_denied_symptom_is_not_called_unexplained() -> None:
 
 def test_not_assessable_has_reasons_and_no_probability() -> None:
     blank = score(reasons=["registration_failed"], probability=None, symptoms=[])
-    empty = site(reasons=["brain_dice is 0.3"], side="unknown", crosses_midline=None, lobes=[], regions=[], eloquent=[])
+    gate = {"name": "brain_dice", "value": 0.3, "allowed": "at least 0.9", "passed": False}
+    empty = site(quality=[gate], side="unknown", crosses_midline=None, lobes=[], regions=[], eloquent=[])
     record = check(concordance="not_assessable", cross_check=blank, site=empty)
     said = texts(report_content(record, {}, {}, "en"))
-    assert "brain_dice is 0.3" in said
+    assert "brain Dice: 0.3 (Allowed: at least 0.9). the brain's outline does not fit" in said
     assert "Calibrated probability" not in said
     assert conclusion(record).startswith("Symptoms and mask: not assessable.")
+
+
+def test_a_korean_report_holds_no_english_sentence() -> None:
+    """Doubts, gates and versions too: everything a reader must understand is in the reader's language."""
+    gates = [
+        {"name": name, "value": 0.3, "allowed": allowed, "passed": False, "meaning": "an English sentence here"}
+        for name, allowed in zip(
+            report_words.GATES, ("a head that can be registered", "at least 0.9", "at most 0.05", "0.9 to 1.7") * 2
+        )
+    ]
+    doubtful = site(
+        quality=gates, side_known=False, crosses_midline=True, small_components=3,
+        warnings=["the tumour reaches across the midline; and so on"],
+    )  # fmt: skip
+    warnings = [*doubtful["warnings"], "side_missing:arm_weakness", "label:segmented_by_model", "registered_by:t2",
+                "calibration_of_another_knowledge_base"]  # fmt: skip
+    record = check(site=doubtful, warnings=warnings, cross_check=score(reasons=["registration_failed"]))
+    said = texts(report_content(record, {}, {"mask": png()}, "ko"))
+    assert re.findall(r"[A-Za-z]{2,}(?:[ ,;]+[A-Za-z]{2,}){2,}", said) == []
+    english = texts(report_content(record, {}, {"mask": png()}, "en"))
+    assert "an English sentence here" in english
+    assert english.count("across the midline") == 1
 
 
 @pytest.mark.parametrize(
@@ -160,6 +184,7 @@ def test_not_assessable_has_reasons_and_no_probability() -> None:
         (report_words.ACTIONS, [each.value for each in DecisionAction]),
         (report_words.SUPPORT, [each.value for each in ComponentStatus]),
         (report_words.LOBES, [each.value for each in Lobe]),
+        (report_words.GATE_MEANINGS, list(report_words.GATES)),
     ],
 )
 def test_every_code_has_words_in_both_languages(table: dict[str, Any], codes: list[str]) -> None:
