@@ -1,0 +1,1 @@
+"""The course of a skin lesion, nevus to melanoma: a visual simulation without longitudinal truth."""

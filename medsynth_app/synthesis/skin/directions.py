@@ -1,0 +1,173 @@
+"""Directions in the generator's style space, found in its weights and named by what they change.
+
+SeFa (Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", CVPR 2021): the style of layer l is
+s_l = A_l w + b_l, so w + alpha n changes it by alpha A_l n; the unit n with the largest sum of |A_l n|^2 are the
+right singular vectors of the stacked A_l, whose rows are brought to unit length first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.skin.judge import LesionJudge
+from medsynth_app.synthesis.skin.measures import LesionLooks, lesion_looks
+from medsynth_app.synthesis.stylegan2.network import Generator
+
+SCALE_SAMPLES = 1024
+PROPERTIES = ("pigment", "border", "extent")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of change.
+
+    Attributes:
+        name: what it changes most, with a number where several share it, for example ``pigment_1``.
+        vector: (W,) of unit length, turned so that a positive alpha raises the melanoma probability.
+        scale: standard deviation of w along the vector; alpha counts in it.
+        layers: numbers of the styles of w+ that it is added to.
+        singular_value: of the stacked weights.
+        melanoma_slope: mean change of the melanoma logit per unit of alpha.
+        effects: change per unit of alpha of each of ``PROPERTIES``, in standard deviations over lesions.
+    """
+
+    name: str
+    vector: np.ndarray
+    scale: float
+    layers: tuple[int, ...]
+    singular_value: float
+    melanoma_slope: float
+    effects: dict[str, float]
+
+    def offset(self, alpha: float, style_count: int) -> torch.Tensor:
+        """What is added to w+, (L, W)."""
+        added = torch.zeros(style_count, len(self.vector))
+        added[list(self.layers)] = torch.from_numpy(self.vector).float() * (alpha * self.scale)
+        return added
+
+
+def semantic_directions(
+    generator: Generator, layers: tuple[int, ...], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The directions that move the chosen layers most.
+
+    Args:
+        generator: whose style matrices are factorised.
+        layers: numbers of styles of w+, 0 to L - 1.
+        count: directions wanted, at most W.
+
+    Returns:
+        (count, W) orthonormal rows, and their singular values, descending.
+
+    Raises:
+        InvalidValueError: a layer or count that there is not.
+    """
+    total, size = generator.configuration.style_count, generator.configuration.style_size
+    if not layers or min(layers) < 0 or max(layers) >= total:
+        raise InvalidValueError(f"layers: {list(layers)} must be numbers from 0 to {total - 1}")
+    if not 1 <= count <= size:
+        raise InvalidValueError(f"count: {count} must be between 1 and {size}")
+    affines = generator.synthesis.style_affines()
+    stacked = torch.cat([affines[layer] for layer in layers]).double()
+    stacked = stacked / stacked.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    _, values, rows = torch.linalg.svd(stacked, full_matrices=False)
+    return rows[:count].numpy(), values[:count].numpy()
+
+
+@torch.no_grad()
+def ranked_directions(
+    generator: Generator,
+    judge: LesionJudge,
+    layers: tuple[int, ...],
+    count: int = 12,
+    samples: int = 24,
+    reach: float = 2.0,
+    seed: int = 0,
+) -> list[Direction]:
+    """SeFa's directions, those first that move the melanoma logit most.
+
+    Each is tried on random lesions at -reach, 0 and +reach; the change of the classifier and of the measured looks
+    gives its rank and its name.
+
+    Args:
+        generator, judge: trained ones.
+        layers: styles of w+ that are changed.
+        count: directions to try.
+        samples: random lesions.
+        reach: alpha at which they are tried.
+        seed: of the lesions.
+    """
+    vectors, values = semantic_directions(generator, layers, count)
+    chance = torch.Generator().manual_seed(seed)
+    configuration = generator.configuration
+    pool = generator.mapping(*_drawn(generator, SCALE_SAMPLES, chance))
+    scales = (pool @ torch.from_numpy(vectors.T).float()).std(dim=0).numpy()
+    styles = generator.styles(*_drawn(generator, samples, chance), truncation=0.8)
+    base = _seen(generator, judge, styles)
+    spread = np.maximum(base.looks.std(axis=0), 1e-6)
+    found = []
+    for vector, value, scale in zip(vectors, values, scales):
+        trial = Direction("", vector, float(scale), layers, float(value), 0.0, {})
+        up = _seen(generator, judge, styles + trial.offset(reach, configuration.style_count))
+        down = _seen(generator, judge, styles + trial.offset(-reach, configuration.style_count))
+        slope = float((up.melanoma - down.melanoma).mean()) / (2 * reach)
+        effects = (up.looks - down.looks).mean(axis=0) / spread / (2 * reach)
+        sign = 1.0 if slope >= 0 else -1.0
+        found.append(
+            Direction(
+                "", vector * sign, float(scale), layers, float(value), abs(slope),
+                {name: float(effect * sign) for name, effect in zip(PROPERTIES, effects)},
+            )
+        )  # fmt: skip
+    return _named(sorted(found, key=lambda direction: -direction.melanoma_slope))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    melanoma: np.ndarray
+    looks: np.ndarray
+
+
+def _seen(generator: Generator, judge: LesionJudge, styles: torch.Tensor) -> _Seen:
+    """Melanoma logits (N,) and looks (N, 3) of the pictures of styles."""
+    logits, looks = [], []
+    for part in styles.split(8):
+        images = generator.synthesis(part)
+        judgement = judge(images)
+        logits.append(torch.logit(judgement.melanoma, eps=1e-6).numpy())
+        looks += [_row(lesion_looks(i, m)) for i, m in zip(images.numpy(), judgement.lesion.numpy())]
+    return _Seen(np.concatenate(logits), np.array(looks))
+
+
+def _row(looks: LesionLooks) -> tuple[float, float, float]:
+    return looks.pigment, looks.border, looks.extent
+
+
+def _drawn(
+    generator: Generator, count: int, chance: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    configuration = generator.configuration
+    latent = torch.randn((count, configuration.latent_size), generator=chance)
+    if not configuration.classes:
+        return latent, None
+    return latent, torch.arange(count) % configuration.classes
+
+
+def _named(directions: list[Direction]) -> list[Direction]:
+    """Names by the largest effect, numbered in order of rank."""
+    counts = dict.fromkeys(PROPERTIES, 0)
+    named = []
+    for direction in directions:
+        name = max(direction.effects, key=lambda key: abs(direction.effects[key]))
+        counts[name] += 1
+        named.append(
+            Direction(
+                f"{name}_{counts[name]}", direction.vector, direction.scale, direction.layers,
+                direction.singular_value, direction.melanoma_slope, direction.effects,
+            )
+        )  # fmt: skip
+    return named

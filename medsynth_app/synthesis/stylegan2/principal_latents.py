@@ -1,0 +1,69 @@
+"""Latents of real images by principal components: the guide of a training that also reconstructs its images.
+
+The whitened components of an image have mean 0 and covariance 1 over the collection, as the drawn latents have.
+The mapping network sees only the direction of z, so the length, which is the image's contrast, is kept as one more
+coordinate, brought to a normal distribution by its rank. Starting a generator from principal components follows
+Bojanowski et al., "Optimizing the Latent Space of Generative Networks" (ICML 2018).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+FITTED_SIDE = 32
+FIRST_ITERATIONS = 3
+RANK_STEPS = 257
+
+
+class PrincipalLatents(nn.Module):
+    """Image -> z, without training.
+
+    Args:
+        latent_size: length of z; one less components are kept.
+        image_channels: 1 or 3.
+    """
+
+    mean: torch.Tensor
+    components: torch.Tensor
+    lengths: torch.Tensor
+
+    def __init__(self, latent_size: int, image_channels: int) -> None:
+        super().__init__()
+        size = image_channels * FITTED_SIDE**2
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("components", torch.zeros(size, latent_size - 1))
+        self.register_buffer("lengths", torch.linspace(0, 1, RANK_STEPS))
+
+    @torch.no_grad()
+    def fit(self, images: torch.Tensor, seed: int) -> None:
+        """Take the components from images (N, C, R, R), -1..1; N must exceed the length of z."""
+        values = _small(images)
+        self.mean.copy_(values.mean(dim=0))
+        count = self.components.shape[1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            _, deviation, directions = torch.pca_lowrank(
+                values - self.mean, q=min(count + 8, *values.shape), center=False, niter=FIRST_ITERATIONS
+            )
+        deviation = deviation[:count] / math.sqrt(len(values))
+        self.components.copy_(directions[:, :count] / deviation.clamp_min(1e-6))
+        lengths = ((values - self.mean) @ self.components).norm(dim=1)
+        self.lengths.copy_(torch.quantile(lengths, torch.linspace(0, 1, RANK_STEPS)))
+
+    @torch.no_grad()
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """z (N, Z) of images (N, C, R, R), -1..1."""
+        whitened = (_small(images) - self.mean) @ self.components
+        length = whitened.norm(dim=1)
+        rank = torch.searchsorted(self.lengths, length).clamp(1, RANK_STEPS - 1).float() - 0.5
+        normal = math.sqrt(2.0) * torch.erfinv(2.0 * rank / (RANK_STEPS - 1) - 1.0)
+        scale = math.sqrt(whitened.shape[1]) / length.clamp_min(1e-6)
+        return torch.cat([whitened * scale[:, None], normal[:, None]], dim=1)
+
+
+def _small(images: torch.Tensor) -> torch.Tensor:
+    return functional.interpolate(images, size=FITTED_SIDE, mode="area").flatten(1)
