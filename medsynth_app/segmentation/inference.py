@@ -1,7 +1,8 @@
 """A case in, a label map on its own grid out.
 
-The whole brain goes through the network in one pass where memory allows, in bf16 where the processor has
-it; otherwise a sliding window does. Labels are the argmax of the logits: no softmax over the full volume.
+A pass at half the resolution finds the part of the brain that holds the tumour; that part goes through the
+network in one pass where memory allows, in bf16 where the processor has it, otherwise by a sliding window. Labels
+are the argmax of the logits: no softmax over the full volume.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.segmentation.localization import tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
 from medsynth_app.segmentation.transforms import (
     CleaningConfiguration,
@@ -42,13 +44,15 @@ class InferenceConfiguration:
     Attributes:
         precision: ``auto`` takes bf16 where the processor computes it natively.
         test_time_augmentation: average the logits of the image and its left-right mirror; twice the time.
-        memory_limit_gb: a whole-brain pass that would need more is cut into windows; 0 = half of what is free.
+        whole_brain: look at all of it in full resolution, not only where a pass at 2 mm suspects tumour.
+        memory_limit_gb: a pass that would need more is cut into windows; 0 = half of what is free.
         window_overlap: share by which neighbouring windows overlap.
         cleaning: what is removed from the answer.
     """
 
     precision: str = "auto"
     test_time_augmentation: bool = False
+    whole_brain: bool = False
     memory_limit_gb: float = 0.0
     window_overlap: float = 0.25
     cleaning: CleaningConfiguration = field(default_factory=CleaningConfiguration)
@@ -71,7 +75,8 @@ class Segmentation:
         volumes_ml: label name -> volume in ml.
         centroid_ras_mm: centre of the whole tumour in RAS mm, or None where there is none.
         bounding_box_voxels: [[start], [stop]) of the whole tumour in voxels of the image, or None.
-        mean_entropy: mean predictive entropy over the brain, 0 (sure) to 1 (all classes equally likely).
+        mean_entropy: mean predictive entropy over the part of the brain that was looked at in full resolution, 0
+            (sure) to 1 (all classes equally likely).
     """
 
     labels: np.ndarray
@@ -95,9 +100,7 @@ def segment(
         InvalidValueError: the image is empty or too small (422).
     """
     prepared = prepare(volume)
-    logits = predict_logits(torch.from_numpy(prepared.image), network, configuration)
-    found = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    entropy = mean_entropy(logits, torch.from_numpy((prepared.image != 0).any(axis=0)))
+    found, entropy = predict_labels(torch.from_numpy(prepared.image), network, configuration)
     working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
     labels = restore_labels(clean_labels(found, working_voxel_ml, configuration.cleaning), prepared)
     return Segmentation(
@@ -106,6 +109,29 @@ def segment(
         *_place(labels, volume.affine),
         mean_entropy=entropy,
     )
+
+
+@torch.inference_mode()
+def predict_labels(
+    image: torch.Tensor, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+) -> tuple[np.ndarray, float]:
+    """Labels of a prepared image, found coarsely first and then in full resolution; not cleaned.
+
+    Args:
+        image: (C, X, Y, Z) float32 on the CPU, z-scored, 0 outside the brain.
+
+    Returns:
+        labels (X, Y, Z) uint8, values 0..3, and the mean entropy as in ``Segmentation``.
+    """
+    if configuration.whole_brain:
+        part: tuple[slice, ...] = (slice(None),) * 3
+    else:
+        part = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration)).slices
+    close = image[(slice(None), *part)]
+    logits = predict_logits(close, network, configuration)
+    labels = np.zeros(image.shape[1:], dtype=np.uint8)
+    labels[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return labels, mean_entropy(logits, (close != 0).any(dim=0))
 
 
 @torch.inference_mode()

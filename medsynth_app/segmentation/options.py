@@ -14,6 +14,9 @@ _INFERENCE = InferenceConfiguration()
 INFERENCE_OPTIONS = (
     Option("precision", "auto", "Arithmetic of the network; auto takes bf16 where it is native.", PRECISIONS),
     Option("test_time_augmentation", False, "Average with the mirrored image: twice the time."),
+    Option(
+        "whole_brain", False, "Full resolution everywhere, not only where a pass at 2 mm suspects tumour: slower."
+    ),
     Option("largest_component_only", False, "Keep only the largest connected tumour."),
     Option(
         "minimum_component_ml", _INFERENCE.cleaning.minimum_component_ml,
@@ -25,7 +28,7 @@ INFERENCE_OPTIONS = (
     ),
     Option(
         "memory_limit_gb", 0.0,
-        "A whole-brain pass that needs more is cut into windows; 0 = half of the free memory.",
+        "A pass that needs more is cut into windows; 0 = half of the free memory.",
         minimum=0.0, maximum=10000.0,
     ),
 )  # fmt: skip
@@ -50,6 +53,7 @@ def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfi
     return InferenceConfiguration(
         precision=str(values["precision"]),
         test_time_augmentation=bool(values["test_time_augmentation"]),
+        whole_brain=bool(values["whole_brain"]),
         memory_limit_gb=float(values["memory_limit_gb"]),
         cleaning=CleaningConfiguration(
             largest_component_only=bool(values["largest_component_only"]),

@@ -28,7 +28,7 @@ from medsynth_app.segmentation.inference import (
     PRECISIONS,
     InferenceConfiguration,
     has_native_bf16,
-    predict_logits,
+    predict_labels,
 )
 from medsynth_app.segmentation.losses import build_loss
 from medsynth_app.segmentation.metrics import region_mask
@@ -399,9 +399,8 @@ def validate(
     configuration = InferenceConfiguration(precision=precision)
     scores, rows = [], []
     for case in cases:
-        logits = predict_logits(case.image.float(), network, configuration)
         found = clean_labels(
-            logits.argmax(dim=0).to(torch.uint8).cpu().numpy(), 1e-3, CleaningConfiguration()
+            predict_labels(case.image.float(), network, configuration)[0], 1e-3, CleaningConfiguration()
         )
         reference = case.label.numpy()
         scores.append([_dice(found, reference, region) for region in TumorRegion])
