@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from medsynth_app.errors import MedSynthError, NotFoundError
+from medsynth_app.segmentation.folding import fold_batch_norm
 from medsynth_app.segmentation.network import NetworkConfiguration, to_device
 from medsynth_app.segmentation.weights import load_weights
 
@@ -58,7 +59,7 @@ class CurrentNetwork:
                 except MedSynthError as error:
                     logger.error("weights are passed over: %s", error)
                     continue
-                network = to_device(network, self.device)
+                network = to_device(fold_batch_norm(network), self.device)
                 self._loaded, self._network = key, (network, configuration, notes)
                 return self._network
         raise NotFoundError("model: no weights of brain_tumor_segmentation are installed", code="no_weights")

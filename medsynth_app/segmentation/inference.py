@@ -127,7 +127,7 @@ def predict_labels(
         part: tuple[slice, ...] = (slice(None),) * 3
     else:
         part = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration)).slices
-    close = image[(slice(None), *part)]
+    close = image[:, part[0], part[1], part[2]]
     logits = predict_logits(close, network, configuration)
     labels = np.zeros(image.shape[1:], dtype=np.uint8)
     labels[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
