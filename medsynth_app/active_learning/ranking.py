@@ -2,8 +2,8 @@
 
 ``most_diverse`` is the greedy solution of the k-centre problem (Sener and Savarese 2018, "Active learning for
 convolutional neural networks: a core-set approach"): each pick is the case farthest from all that are labelled or
-picked. ``uncertain_and_diverse`` adds, for each pick, the ranks of uncertainty and of that distance, so that neither
-the scale of one nor an outlier of the other decides alone.
+picked. ``uncertain_and_diverse`` adds, for each pick, the rank of the uncertainty (whose scale means nothing) and that
+distance as a share of the largest (so that the twin of a picked case gets next to nothing for it).
 """
 
 from __future__ import annotations
@@ -107,9 +107,12 @@ def _greedy(pool: Pool, count: int, uncertainty_share: float) -> list[Pick]:
     picks: list[Pick] = []
     for _ in range(min(count, len(pool.names))):
         anchored = bool(np.isfinite(distance).all())
-        # Before anything is labelled the first centre is the case nearest to the middle of all.
-        spread = distance if anchored else -np.linalg.norm(features - features.mean(axis=0), axis=1)
-        score = uncertainty_share * uncertainty_rank + (1 - uncertainty_share) * _ranks(spread)
+        if anchored:
+            spread = _share_of_largest(np.where(open_cases, distance, 0))
+        else:
+            # Before anything is labelled the first centre is the case nearest to the middle of all.
+            spread = 1 - _share_of_largest(np.linalg.norm(features - features.mean(axis=0), axis=1))
+        score = uncertainty_share * uncertainty_rank + (1 - uncertainty_share) * spread
         index = _first_largest(np.where(open_cases, score, -np.inf), pool.names)
         picks.append(
             Pick(
@@ -138,6 +141,11 @@ def _nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
         return np.full(len(features), np.inf)
     squares = (features**2).sum(axis=1)[:, None] + (known**2).sum(axis=1)[None] - 2 * features @ known.T
     return np.sqrt(np.maximum(squares.min(axis=1), 0))
+
+
+def _share_of_largest(values: np.ndarray) -> np.ndarray:
+    largest = float(values.max())
+    return values / largest if largest > 0 else np.zeros_like(values)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
