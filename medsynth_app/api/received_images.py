@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from medsynth_app.api.dependencies import Studies
 from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, label_version
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError, UnsupportedKindError
+from medsynth_app.imaging.expanded_size import check_expanded_size
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.volume import Volume
@@ -98,6 +99,7 @@ def saved_upload(upload: UploadFile, field: str) -> Iterator[Path]:
         path = folder / f"{field}{ending}"
         with open(path, "wb") as target:
             shutil.copyfileobj(upload.file, target)
+        check_expanded_size(path, field)
         yield path
     finally:
         shutil.rmtree(folder, ignore_errors=True)

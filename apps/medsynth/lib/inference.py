@@ -76,11 +76,7 @@ def run_inference(
         InvalidValueError: as the model's task raises.
     """
     name = str(request.get("model", ""))
-    if name not in tasks:
-        raise NotFoundError(
-            f"model: there is no {name[:60]!r}, known are {', '.join(tasks)}", code="unknown_model"
-        )
-    task = tasks[name]
+    task = tasks[check_model(tasks, name)]
     params = {k: v for k, v in (request.get("params") or request).items() if k not in SERVER_KEYS}
     params, intake = split_intake(params)
     work = {"params": params, "ignored": VIEWER_KEYS, "label": request.get("label"), "datastore": datastore}
@@ -100,6 +96,19 @@ def run_inference(
             Path(path).unlink(missing_ok=True)  # nobody will fetch the result
         raise
     return {"label": label, "tag": tag, "file": path, "params": facts}
+
+
+def check_model(tasks: Mapping[str, InferTask], name: str) -> str:
+    """The name itself, if there is such a model.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if name not in tasks:
+        raise NotFoundError(
+            f"model: there is no {name[:60]!r}, known are {', '.join(tasks)}", code="unknown_model"
+        )
+    return name
 
 
 def find_case(datastore: Datastore, request: Mapping[str, Any]) -> CaseFiles:

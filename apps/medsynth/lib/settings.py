@@ -11,6 +11,7 @@ from pathlib import Path
 from medsynth_app.accounts import USERS_VARIABLE, default_users_file
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
+from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
 
 MODEL_NAMES = ("brain_tumor_segmentation", "tumor_case_synthesis")
@@ -30,6 +31,9 @@ class Settings:
         inference_slots: inferences that run at once.
         inference_queue: inferences that may wait; one more is answered 503.
         inference_timeout_seconds: a waiting inference gives up after this.
+        inference_run_seconds: a client whose inference runs longer is told so with 503.
+        model_slots: model -> how many of it run at once, ``volume_synthesis=1;image_synthesis=2``.
+        maximum_volume_mb: uploads that become larger when they are read are refused with 413.
         maximum_upload_mb: larger uploads are refused with 413.
         sequence_mapping: patterns that name the series of a DICOM study, ``t1ce=REGEX;flair=REGEX``.
         database: the clinic's database, ``postgresql://USER@HOST/NAME`` or ``sqlite:///FILE``; a file beside the
@@ -47,6 +51,9 @@ class Settings:
     inference_slots: int = 1
     inference_queue: int = 16
     inference_timeout_seconds: int = 300
+    inference_run_seconds: int = 1800
+    model_slots: Mapping[str, int] = field(default_factory=dict)
+    maximum_volume_mb: int = LARGEST_EXPANDED_BYTES >> 20
     maximum_upload_mb: int = 1024
     sequence_mapping: SequenceMapping = field(default_factory=dict)
     database: str = ""
@@ -70,6 +77,11 @@ class Settings:
             inference_slots=_number(conf, "inference_slots", 1, 1, 64),
             inference_queue=_number(conf, "inference_queue", 16, 0, 1000),
             inference_timeout_seconds=_number(conf, "inference_timeout_seconds", 300, 1, 86400),
+            inference_run_seconds=_number(conf, "inference_run_seconds", 1800, 1, 7 * 86400),
+            model_slots=_model_slots(conf),
+            maximum_volume_mb=_number(
+                conf, "maximum_volume_mb", LARGEST_EXPANDED_BYTES >> 20, 1, 1024 * 1024
+            ),
             maximum_upload_mb=_number(conf, "maximum_upload_mb", 1024, 1, 1024 * 1024),
             sequence_mapping=parse_sequence_mapping(conf.get("sequence_mapping", ""), "--conf sequence_mapping"),
             database=str(conf.get("database", "")).strip(),
@@ -96,6 +108,21 @@ def _number(conf: Mapping[str, str], key: str, default: int, low: int, high: int
     if not low <= number <= high:
         raise InvalidValueError(f"--conf {key}: {conf[key]!r} must be a whole number from {low} to {high}")
     return number
+
+
+def _model_slots(conf: Mapping[str, str]) -> dict[str, int]:
+    slots = {}
+    for part in str(conf.get("model_slots", "")).split(";"):
+        name, equals, number = (word.strip() for word in part.partition("="))
+        if not name and not equals:
+            continue
+        if name not in MODEL_NAMES or not number.isdigit() or not 1 <= int(number) <= 64:
+            raise InvalidValueError(
+                f"--conf model_slots: {part.strip()!r} must be MODEL=NUMBER, a number from 1 to 64; "
+                f"models are {', '.join(MODEL_NAMES)}"
+            )
+        slots[name] = int(number)
+    return slots
 
 
 def _users(conf: Mapping[str, str]) -> Path | None:

@@ -8,9 +8,12 @@ import json
 import os
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import psutil
 import pytest
 import requests
 
@@ -302,3 +305,38 @@ def test_broken_multipart_is_refused(served: Any, headers: dict[str, str]) -> No
 
 def test_params_field_larger_than_a_megabyte_is_refused(served: Any) -> None:
     refused(served.infer("case_1", json.dumps({"x": "y" * (2 << 20)}), files={"label": ("l.nii.gz", b"")}))
+
+
+# ---- S11: bombs ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """5 MB of gzip that stand for 5 GB of zeros behind a plain header."""
+    header = nib.Nifti1Header()
+    header.set_data_shape((1000, 1000, 1000))
+    header.set_data_dtype("float32")
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    zeros = bytes(1 << 24)
+    content = [packer.compress(header.binaryblock + bytes(4))]
+    content += [packer.compress(zeros) for _ in range((5 << 30) // len(zeros))]
+    return b"".join([*content, packer.flush()])
+
+
+def test_a_bomb_is_refused_before_it_is_read(served: Any, bomb: bytes) -> None:
+    memory = psutil.Process(served.process.process.pid).memory_info
+    before = memory().rss
+    for method, path, field in (
+        ("PUT", "/datastore/image?image=x", "file"),
+        ("PUT", "/datastore/label?image=case_1", "label"),
+        ("POST", f"/infer/{MODEL}", "file"),
+        ("POST", "/infer/tumor_case_synthesis?image=_", "label"),
+    ):
+        response = served.request(method, path, files={field: ("x.nii.gz", bomb)})
+        assert (response.status_code, response.json()["code"]) == (413, "too_large"), path
+    assert memory().rss - before < 200 << 20
+
+
+def test_no_training_runs_inside_the_server(served: Any) -> None:
+    refused(served.request("POST", f"/train/{MODEL}?run_sync=true", json={}))

@@ -86,3 +86,24 @@ def test_clients_that_hang_up_leave_nothing(served: Any) -> None:
     while time.monotonic() < end and list(served.temporary.glob("medsynth-*")):
         time.sleep(0.1)
     assert served.get("/info/").status_code == 200
+
+
+def test_an_inference_whose_client_left_while_it_waited_is_never_begun(served: Any, large_case: str) -> None:
+    def count(name: str) -> float:
+        lines = served.get("/medsynth/api/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+    begun, gone = count("medsynth_inference_seconds_count"), count('medsynth_inferences_total{model="' + MODEL)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(post, served.url, large_case) for _ in range(2)]
+        while count("medsynth_inferences_running") < 2:
+            time.sleep(0.01)
+        with pytest.raises(requests.RequestException):
+            requests.post(f"{served.url}/infer/{MODEL}", params={"image": "case_1"}, timeout=0.05)
+        assert [job.result().status_code for job in jobs] == [200, 200]
+    end = time.monotonic() + 10
+    while count("medsynth_inferences_waiting") and time.monotonic() < end:
+        time.sleep(0.05)
+    assert count("medsynth_inferences_waiting") == 0
+    assert count("medsynth_inference_seconds_count") == begun + 2
+    assert count('medsynth_inferences_total{model="' + MODEL) == gone + 3

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute, request_response
@@ -61,7 +60,7 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
     ]
     credentials = _credentials(app.settings, app.studies)
     metrics = Metrics()
-    for router in (login.build_router(credentials), *_own_routers(app)):
+    for router in (login.build_router(credentials), *_own_routers(app, metrics)):
         _replace(server, router)
     mount_clinic(server, app.clinic, app.datastore())
     server.dependency_overrides[get_audit] = lambda: app.audit
@@ -70,7 +69,6 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
     for route in server.router.routes:
         if isinstance(route, APIRoute) and not _needs_event_loop(route):
             _off_event_loop(route)
-    _make_room_for_waiting(app.settings)
     add_error_handlers(server)
     server.add_exception_handler(MONAILabelException, _answer_monailabel)
     server.middleware_stack = RequestRecord(_protected(server, app.settings, credentials), metrics)
@@ -115,9 +113,9 @@ def _protected(server: FastAPI, settings: Settings, credentials: Credentials | N
     return RequestScreen(stack, settings.maximum_upload_mb)
 
 
-def _own_routers(app: MedSynthApp) -> list[APIRouter]:
+def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
     routers = [
-        infer.build_router(app),
+        infer.build_router(app, metrics),
         train.build_router(app.trainers(), app.audit),
         activelearning.build_router(app.strategies(), app.datastore(), app.rounds),
         model.build_router(app.networks(), app.settings, app.audit),
@@ -131,11 +129,6 @@ def _own_routers(app: MedSynthApp) -> list[APIRouter]:
     if isinstance(store, CaseDatastore):
         routers.append(datastore.build_router(store, app.settings, app.on_save_label))
     return routers
-
-
-def _make_room_for_waiting(settings: Settings) -> None:
-    """Waiting inferences hold threads of the pool that answers everything else: widen it by as many."""
-    current_default_thread_limiter().total_tokens += settings.inference_slots + settings.inference_queue
 
 
 def _dicomweb_server(studies: str) -> proxy.DicomWebServer:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from anyio import move_on_after
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medsynth_app.api.error_handlers import error_response
 
 ROOM_FOR_FORM_FIELDS = 1 << 20
+LONGEST_PAUSE_SECONDS = 30.0
+"""A body that pauses longer is given up, or a few silent clients would hold all connections."""
 
 
 class RequestScreen:
@@ -40,12 +43,18 @@ class RequestScreen:
         await self._pass_on(scope, receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A body without a length is counted as it comes."""
-        seen = 0
+        """A body without a length is counted as it comes; one that stops coming is given up."""
+        seen, has_all, slow = 0, False, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, has_all, slow
+            if has_all:
+                return await receive()  # waits for the client to leave
+            message: Message = {"type": "http.disconnect"}
+            with move_on_after(LONGEST_PAUSE_SECONDS) as pause:
+                message = await receive()
+            slow = slow or pause.cancelled_caught
+            has_all = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             # Starlette's parser stops here as if the client had gone; nothing of the body is kept.
             return message if seen <= self.maximum_bytes else {"type": "http.disconnect"}
@@ -54,21 +63,28 @@ class RequestScreen:
 
         async def answer(message: Message) -> None:
             nonlocal started, refused
-            if started or seen <= self.maximum_bytes:
+            if started or not (slow or seen > self.maximum_bytes):
                 started = True
                 await send(message)
             elif not refused:
                 # The application answers that the client has gone; the client hears the reason instead.
                 refused = True
-                await self._refuse_size(scope, receive, send)
+                await self._refuse_body(slow, scope, receive, send)
 
         try:
             await self.application(scope, counted, answer)
         except ClientDisconnect:
-            if seen <= self.maximum_bytes:
+            if not slow and seen <= self.maximum_bytes:
                 raise
-        if seen > self.maximum_bytes and not (started or refused):
+        if (slow or seen > self.maximum_bytes) and not (started or refused):
+            await self._refuse_body(slow, scope, receive, send)
+
+    async def _refuse_body(self, slow: bool, scope: Scope, receive: Receive, send: Send) -> None:
+        if not slow:
             await self._refuse_size(scope, receive, send)
+            return
+        text = f"nothing of the body came for {LONGEST_PAUSE_SECONDS:g} seconds"
+        await error_response(408, text, "request_timeout")(scope, receive, send)
 
     async def _refuse_size(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = f"the request is larger than the allowed {self.maximum_mb} MB"

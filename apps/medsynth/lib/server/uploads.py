@@ -10,7 +10,9 @@ from pathlib import Path
 
 from fastapi import UploadFile
 
+from lib.settings import Settings
 from medsynth_app.errors import TooLargeError, UnsupportedKindError
+from medsynth_app.imaging.expanded_size import check_expanded_size
 from medsynth_app.imaging.reading import IMAGE_ENDINGS
 from medsynth_app.imaging.studies import PICTURE_ENDINGS
 
@@ -19,12 +21,12 @@ CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def received(upload: UploadFile, maximum_mb: int, field: str = "file") -> Iterator[Path]:
+def received(upload: UploadFile, settings: Settings, field: str = "file") -> Iterator[Path]:
     """The upload as a temporary file; only the ending of the client's name is used.
 
     Args:
         upload: what came.
-        maximum_mb: larger ones are refused.
+        settings: how large it may be, as it is and when it is read.
         field: how errors call it.
 
     Raises:
@@ -35,7 +37,8 @@ def received(upload: UploadFile, maximum_mb: int, field: str = "file") -> Iterat
     folder = Path(tempfile.mkdtemp(prefix="medsynth-"))
     try:
         path = folder / f"upload{ending}"
-        _write(upload, path, maximum_mb, field)
+        _write(upload, path, settings.maximum_upload_mb, field)
+        check_expanded_size(path, field, settings.maximum_volume_mb << 20)
         yield path
     finally:
         shutil.rmtree(folder, ignore_errors=True)

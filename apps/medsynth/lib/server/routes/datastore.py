@@ -62,7 +62,7 @@ def build_router(
     ) -> dict[str, str]:
         info = _client_info(params)
         name = image or case_name(image_stem(Path(file.filename or "upload").name))
-        with received(file, settings.maximum_upload_mb) as path:
+        with received(file, settings) as path:
             return {"image": datastore.add_image(name, str(path), info)}
 
     @router.delete("/", include_in_schema=False)
@@ -96,7 +96,7 @@ def build_router(
     ) -> dict[str, Any]:
         info = _client_info(params)
         info["author"] = annotator_of(info)
-        with received(label, settings.maximum_upload_mb, "label") as path:
+        with received(label, settings, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
         answer: dict[str, Any] = {"image": image, "label": label_id}
         if (tag or FINAL) == FINAL:

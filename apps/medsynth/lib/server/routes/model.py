@@ -26,7 +26,7 @@ def build_router(networks: dict[str, CurrentNetwork], settings: Settings, audit:
         target = _published_path(networks, model)
         if not (file.filename or "").lower().endswith(".safetensors"):
             raise UnsupportedKindError("file: weights must be a .safetensors file")
-        with received(file, settings.maximum_upload_mb) as path:
+        with received(file, settings) as path:
             load_weights(path)
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             with whole_file(target, durable=True) as beside:

@@ -1,67 +1,155 @@
-"""So many inferences run, so many wait, one more is refused."""
+"""The queue of inferences: bounds, order, limits of one model, clients that leave, work that takes too long."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from lib.server.queue import InferenceQueue
+from lib.server.queue import ClientGoneError, InferenceQueue, QueueLimits
 
 from medsynth_app.errors import OverloadedError
 
 
-def hold(queue: InferenceQueue) -> tuple[threading.Thread, threading.Event, threading.Event]:
-    """A thread that holds a slot until its second event is set; the first one tells that it has it."""
-    entered, leave = threading.Event(), threading.Event()
-
-    def work() -> None:
-        with queue.slot():
-            entered.set()
-            leave.wait(20)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread, entered, leave
+async def stays() -> bool:
+    return False
 
 
-def test_full_queue_refuses_at_once_and_recovers() -> None:
-    queue = InferenceQueue(slots=2, places=1, timeout_seconds=20)
-    holders = [hold(queue) for _ in range(2)]
-    for _, entered, _ in holders:
-        assert entered.wait(10)
-    waiting = hold(queue)
-    while queue._places._value > 0:  # until the third one stands in its place
-        pass
-    assert not waiting[1].is_set()
-    with pytest.raises(OverloadedError, match="too many inferences are waiting"), queue.slot():
-        pytest.fail("the queue was full")
-    holders[0][2].set()
-    assert waiting[1].wait(10), "a freed slot goes to the one that waits"
-    for thread, _, leave in (*holders, waiting):
-        leave.set()
-        thread.join(10)
-    for _ in range(5):
-        with queue.slot():
-            pass
+async def leaves() -> bool:
+    return True
 
 
-def test_waiting_ends_after_the_time_limit() -> None:
-    queue = InferenceQueue(slots=1, places=5, timeout_seconds=0.05)
-    thread, entered, leave = hold(queue)
-    assert entered.wait(10)
-    for _ in range(8):  # more often than there are places: each place is given back
-        with pytest.raises(OverloadedError, match=r"within 0\.05 seconds"), queue.slot():
-            pytest.fail("there was no slot")
-    leave.set()
-    thread.join(10)
-    with queue.slot():
-        pass
+def limits(**given: Any) -> QueueLimits:
+    usual = {"slots": 1, "places": 1, "waiting_seconds": 30, "running_seconds": 30, "per_model": {}}
+    return QueueLimits(**{**usual, **given})
 
 
-def test_slot_is_given_back_after_an_error() -> None:
-    queue = InferenceQueue(slots=1, places=0, timeout_seconds=1)
-    for _ in range(3):
-        with pytest.raises(ValueError, match="inside"), queue.slot():
-            raise ValueError("inside")
-    with queue.slot(), pytest.raises(OverloadedError), queue.slot():
-        pytest.fail("one slot, no place")
+class Blocked:
+    """Work that goes on until it is told to end."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.end = threading.Event()
+        self.log: list[str] = []
+
+    def __call__(self, name: str = "") -> str:
+        self.log.append(name)
+        self.begun.set()
+        assert self.end.wait(30)
+        return name
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def start(
+    queue: InferenceQueue, work: Any, model: str = "m", is_gone: Any = stays, discarded: list[Any] | None = None
+) -> Any:
+    discard = (discarded if discarded is not None else []).append
+    return asyncio.ensure_future(queue.run(model, work, is_gone, discard))
+
+
+def test_one_too_many_is_refused_at_once_and_told_when_to_come_again() -> None:
+    async def scene() -> None:
+        queue, work = InferenceQueue(limits()), Blocked()
+        running = start(queue, work)
+        await until(work.begun.is_set)
+        waiting = start(queue, work)
+        await until(lambda: queue.waiting == 1)
+        with pytest.raises(OverloadedError, match="too many") as refused:
+            await queue.run("m", work, stays, print)
+        assert refused.value.retry_after >= 1
+        work.end.set()
+        await asyncio.gather(running, waiting)
+        assert (queue.running, queue.waiting) == (0, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_leaves_while_waiting_is_never_served_and_frees_its_place() -> None:
+    async def scene() -> None:
+        queue, work, never = InferenceQueue(limits()), Blocked(), Blocked()
+        running = start(queue, work)
+        await until(work.begun.is_set)
+        with pytest.raises(ClientGoneError):
+            await start(queue, never, is_gone=leaves)
+        assert queue.waiting == 0
+        work.end.set()
+        await running
+        await asyncio.sleep(0.05)
+        assert not never.begun.is_set()
+
+    asyncio.run(scene())
+
+
+def test_a_result_that_nobody_waits_for_is_thrown_away_and_its_slot_kept_until_then() -> None:
+    async def scene() -> None:
+        queue, work, discarded = InferenceQueue(limits()), Blocked(), []
+        with pytest.raises(ClientGoneError):
+            await start(queue, lambda: work("late"), is_gone=leaves, discarded=discarded)
+        assert queue.running == 1
+        work.end.set()
+        await until(lambda: discarded == ["late"])
+        assert queue.running == 0
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("given", "message"), [({"waiting_seconds": 0.1}, "no inference slot"), ({}, "did not end")])
+def test_nothing_takes_forever(given: dict[str, float], message: str) -> None:
+    async def scene() -> None:
+        queue, work = InferenceQueue(limits(running_seconds=0.3, **given)), Blocked()
+        first = start(queue, work)
+        await until(work.begun.is_set)
+        if given:
+            with pytest.raises(OverloadedError, match=message):
+                await start(queue, Blocked())
+        with pytest.raises(OverloadedError, match="did not end"):
+            await first
+        assert queue.running == 1, "a thread cannot be stopped: its slot stays taken"
+        work.end.set()
+        await until(lambda: queue.running == 0)
+
+    asyncio.run(scene())
+
+
+def test_a_model_at_its_limit_lets_others_pass() -> None:
+    async def scene() -> None:
+        queue = InferenceQueue(limits(slots=2, places=5, per_model={"slow": 1}))
+        slow, fast = Blocked(), Blocked()
+        first = start(queue, lambda: slow("first"), "slow")
+        await until(lambda: slow.log == ["first"])
+        second = start(queue, lambda: slow("second"), "slow")
+        await until(lambda: queue.waiting == 1)
+        other = start(queue, lambda: fast("other"), "fast")
+        await until(lambda: fast.log == ["other"])
+        assert slow.log == ["first"]
+        slow.end.set()
+        fast.end.set()
+        assert await asyncio.gather(first, second, other) == ["first", "second", "other"]
+
+    asyncio.run(scene())
+
+
+def test_the_first_come_runs_first_and_an_error_frees_the_slot() -> None:
+    async def scene() -> None:
+        queue, work = InferenceQueue(limits(places=10)), Blocked()
+        work.end.set()
+
+        def fail() -> str:
+            raise ValueError("broken")
+
+        tasks = [start(queue, fail)] + [start(queue, lambda n=n: work(str(n))) for n in range(5)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[0], ValueError)
+        assert work.log == list("01234")
+        assert queue.running == 0
+
+    asyncio.run(scene())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi import FastAPI, File, Request, UploadFile
 from fastapi.testclient import TestClient
+from lib.server import screen
 from lib.server.screen import ROOM_FOR_FORM_FIELDS, RequestScreen, _climbs
 
 reached: list[str] = []
@@ -94,3 +98,53 @@ def test_climbing_path_is_answered_400(client: TestClient) -> None:
     assert (response.status_code, response.json()["code"]) == (400, "malformed")
     assert reached == []
     assert client.get("/a/b").status_code == 200
+
+
+# ---- bodies that fall silent ----
+
+
+def call(parts: list[bytes | None]) -> tuple[int, dict[str, Any]]:
+    """Send a body in parts; None = silence from here on."""
+    sent: list[dict[str, Any]] = []
+    left = list(parts)
+
+    async def receive() -> dict[str, Any]:
+        if not left or left[0] is None:
+            await asyncio.sleep(30)
+        part = left.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "PUT", "path": "/", "raw_path": b"/", "query_string": b"", "http_version": "1.1",
+        "headers": [(b"content-type", b"multipart/form-data; boundary=b")], "client": None, "server": None,
+        "scheme": "http", "root_path": "",
+    }  # fmt: skip
+    asyncio.run(RequestScreen(_uploading(), 1)(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(body)
+
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+
+
+def test_a_whole_body_passes() -> None:
+    assert call([HEAD, b"12345", b"\r\n--b--\r\n"]) == (200, {"bytes": 5})
+
+
+def test_a_body_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "LONGEST_PAUSE_SECONDS", 0.1)
+    status, answer = call([HEAD, b"123", None])
+    assert (status, answer["code"]) == (408, "request_timeout")
+
+
+def _uploading() -> FastAPI:
+    server = FastAPI()
+
+    @server.put("/")
+    def put(file: UploadFile = File(...)) -> dict[str, int]:
+        return {"bytes": len(file.file.read())}
+
+    return server

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from lib.server.routes import infer
 from lib.settings import Settings
 
 from medsynth_app.api.error_handlers import add_error_handlers
+from medsynth_app.api.metrics import Metrics
 from medsynth_app.errors import InvalidValueError
+
+PACKED = gzip.compress(b"an image")
 
 
 class App:
@@ -38,6 +43,9 @@ class App:
             file.write(b"mask")
         return {"file": file.name, "params": {"a": 1}}
 
+    def infers(self) -> dict[str, Any]:
+        return dict.fromkeys(("generator", "m", "needs_image"))
+
     def datastore(self) -> Any:
         return None
 
@@ -53,9 +61,15 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
 
 
 @pytest.fixture
-def client(app: App) -> TestClient:
+def client(app: App) -> Iterator[TestClient]:
+    with served(app) as client:
+        yield client
+
+
+def served(app: App) -> TestClient:
+    """Enter it: then all requests share one event loop, as on a server."""
     server = FastAPI()
-    server.include_router(infer.build_router(app))
+    server.include_router(infer.build_router(app, Metrics()))
     add_error_handlers(server)
     return TestClient(server, raise_server_exceptions=False)
 
@@ -71,7 +85,7 @@ def test_model_without_need_of_an_image_runs_on_none(client: TestClient, app: Ap
 
 
 def test_upload_and_label_are_there_while_it_runs_only(client: TestClient, app: App, tmp_path: Path) -> None:
-    files = {"file": ("a.nii.gz", b"image"), "label": ("b.nii.gz", b"label")}
+    files = {"file": ("a.nii.gz", PACKED), "label": ("b.nii.gz", PACKED)}
     for output, content in (("image", b"mask"), ("all", b"mask"), ("json", b'"a"')):
         response = client.post(f"/infer/m?output={output}", files=files)
         assert response.status_code == 200
@@ -85,7 +99,7 @@ def test_upload_and_label_are_there_while_it_runs_only(client: TestClient, app: 
 )
 def test_nothing_stays_after_an_error(client: TestClient, app: App, tmp_path: Path, fault: Exception) -> None:
     app.fault = fault
-    response = client.post("/infer/m", files={"file": ("a.nii.gz", b"image")})
+    response = client.post("/infer/m", files={"file": ("a.nii.gz", PACKED)})
     assert response.status_code == (422 if isinstance(fault, InvalidValueError) else 500)
     assert set(response.json()) == {"detail", "code"}
     assert "/srv" not in response.text
@@ -125,11 +139,7 @@ def test_waiting_too_long_is_a_503(tmp_path: Path) -> None:
     app = App(tmp_path)
     app.settings = Settings(tmp_path, inference_slots=1, inference_queue=5, inference_timeout_seconds=1)
     app.gate.clear()
-    server = FastAPI()
-    server.include_router(infer.build_router(app))
-    add_error_handlers(server)
-    client = TestClient(server)
-    with ThreadPoolExecutor(2) as pool:
+    with served(app) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/infer/m?output=json")
         while not app.requests:
             pass
@@ -156,3 +166,9 @@ def test_requests_that_cannot_be_served_never_reach_the_model(
     assert response.status_code == status
     assert word in response.json()["detail"]
     assert app.requests == []
+
+
+def test_an_unknown_model_never_waits(client: TestClient, app: App) -> None:
+    app.gate.clear()
+    response = client.post("/infer/nobody?output=json")
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_model")
