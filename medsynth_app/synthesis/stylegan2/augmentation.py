@@ -76,7 +76,7 @@ def draw_changes(
 
 
 def apply_changes(images: torch.Tensor, changes: Changes) -> torch.Tensor:
-    """Changed images; differentiable, also twice.
+    """Changed images; differentiable once.
 
     Args:
         images: (N, C, R, R), about -1..1.

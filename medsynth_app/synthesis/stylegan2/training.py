@@ -28,7 +28,12 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
-from medsynth_app.synthesis.stylegan2.augmentation import AdaptiveProbability, apply_changes, draw_changes
+from medsynth_app.synthesis.stylegan2.augmentation import (
+    AdaptiveProbability,
+    Changes,
+    apply_changes,
+    draw_changes,
+)
 from medsynth_app.synthesis.stylegan2.losses import (
     PathLength,
     gradient_penalty,
@@ -375,7 +380,7 @@ class Trainer:
         real_view: list[torch.Tensor],
         fake_view: list[torch.Tensor],
         label: torch.Tensor,
-        changes: object,
+        changes: Changes,
         step: int,
         figures: dict[str, float],
     ) -> None:
@@ -383,7 +388,8 @@ class Trainer:
         loss, sign = self.adversary.loss(real_view, [values.detach() for values in fake_view], label, figures)
         gamma = _penalty_weight(configuration, real.shape[-1])
         if gamma and step % PENALTY_INTERVAL == 0:
-            shown = apply_changes(real.detach().requires_grad_(True), changes)  # type: ignore[arg-type]
+            # At the augmented images, which are what the judge is given: sampling has no second derivative.
+            shown = apply_changes(real, changes).detach().requires_grad_(True)
             penalty = gradient_penalty(shown, self.adversary.judge(self.adversary.view(shown), label))
             loss = loss + 0.5 * gamma * PENALTY_INTERVAL * penalty
             figures["r1"] = float(penalty.detach())

@@ -1,0 +1,160 @@
+"""The three stages of the skin course's training, each resumable in its folder, each ending in weights.
+
+``gan`` first; ``classifier`` needs only the pictures; ``encoder`` needs the generator. Once generator and judge are
+there, the directions are ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.files import whole_file
+from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
+from medsynth_app.synthesis.skin.directions import ranked_directions
+from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration, judge_figures, train_judge
+from medsynth_app.synthesis.skin.models import (
+    GENERATOR,
+    JUDGE,
+    load_generator,
+    load_judge,
+    save_directions,
+    save_encoder,
+    save_generator,
+    save_judge,
+)
+from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
+from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
+from medsynth_app.synthesis.stylegan2.network import Generator
+from medsynth_app.synthesis.stylegan2.training import Progress, Trainer, TrainingConfiguration
+from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
+
+SHOWN_PER_CLASS = 8
+CHECKED_IMAGES = 64
+DEFAULT_SHARE_OF_LAYERS = (0.25, 0.75)
+"""Middle layers: below lie place and size of everything, above only colour of the whole picture."""
+
+Report = Callable[[Progress], None]
+
+
+def train_generator(
+    configuration: TrainingConfiguration,
+    lesions: Lesions,
+    folder: Path,
+    on_progress: Report | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Stage ``gan``: checkpoints in ``folder/gan``, sample grids beside them, weights in ``folder``.
+
+    Args:
+        configuration: the run; its network needs two classes or none.
+        lesions: the training side of the split, at the network's resolution.
+        folder: of the whole course.
+        on_progress, should_stop: see ``Trainer.run``.
+
+    Returns:
+        The weights.
+    """
+    if configuration.network.classes not in (0, len(CLASSES)):
+        raise InvalidValueError(f"classes: {configuration.network.classes} must be 0 or {len(CLASSES)}")
+    run = folder / "gan"
+
+    def measure(generator: Generator) -> dict[str, float]:
+        _store_grid(
+            generator, run / f"samples_{trainer.seen:07d}.png", configuration.resolution_at(trainer.seen)
+        )
+        return {}
+
+    trainer = Trainer(configuration, lesions.images, lesions.labels, run, measure)
+    trainer.run(on_progress, should_stop)
+    save_generator(trainer.average, folder, {"images": trainer.seen, "classes": list(CLASSES)})
+    return folder / GENERATOR
+
+
+@torch.no_grad()
+def _store_grid(generator: Generator, path: Path, side: int) -> None:
+    """Fixed latents, one row a class."""
+    configuration = generator.configuration
+    latent = torch.randn(
+        (SHOWN_PER_CLASS, configuration.latent_size), generator=torch.Generator().manual_seed(0)
+    )
+    rows = []
+    for number in range(max(1, configuration.classes)):
+        label = torch.full((SHOWN_PER_CLASS,), number) if configuration.classes else None
+        rows.append(to_pictures(generator.synthesis(generator.styles(latent, label), None, side)))
+    with whole_file(path) as beside:
+        picture_grid(np.concatenate(rows), SHOWN_PER_CLASS).save(beside, "PNG")
+
+
+def train_encoder(
+    configuration: EncoderConfiguration,
+    lesions: Lesions,
+    held_out: Lesions,
+    folder: Path,
+    on_progress: Report | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """Stage ``encoder``: checkpoints in ``folder/encoder``, weights in ``folder``.
+
+    Returns:
+        The figures on held-out lesions: ``held_out_squared_error`` with images in -1..1.
+    """
+    generator, _ = load_generator(folder)
+    checked = torch.from_numpy(held_out.images[:CHECKED_IMAGES]).float() / 127.5 - 1.0
+
+    @torch.no_grad()
+    def measure(encoder: StyleEncoder) -> dict[str, float]:
+        styles, _ = encoder(checked)
+        return {"held_out_squared_error": float(functional.mse_loss(generator.synthesis(styles), checked))}
+
+    trainer = EncoderTrainer(configuration, generator, lesions.images, folder / "encoder", measure)
+    trainer.run(on_progress, should_stop)
+    figures = measure(trainer.encoder)
+    save_encoder(trainer.encoder, folder, {"images": trainer.seen, **figures})
+    return figures
+
+
+def train_classifier(
+    configuration: JudgeConfiguration,
+    lesions: Lesions,
+    held_out: Lesions,
+    folder: Path,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> dict[str, float]:
+    """Stage ``classifier``: the judge's weights in ``folder``; returns its figures on held-out lesions."""
+    judge = train_judge(configuration, lesions, on_progress)
+    figures = judge_figures(judge, held_out)
+    save_judge(judge, folder, {"images": len(lesions.images), **figures})
+    return figures
+
+
+def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12) -> list[dict[str, object]]:
+    """Factorise and rank, as soon as generator and judge are in the folder; an empty list before.
+
+    Args:
+        folder: of the course.
+        layers: styles that the directions change; empty = the middle half.
+        count: directions.
+    """
+    if not (folder / GENERATOR).is_file() or not (folder / JUDGE).is_file():
+        return []
+    generator, _ = load_generator(folder)
+    judge, _ = load_judge(folder)
+    found = ranked_directions(generator, judge, layers or middle_layers(generator), count)
+    save_directions(found, folder)
+    return [
+        {"name": direction.name, "melanoma_slope": direction.melanoma_slope, **direction.effects}
+        for direction in found
+    ]
+
+
+def middle_layers(generator: Generator) -> tuple[int, ...]:
+    """The middle half of w+."""
+    total = generator.configuration.style_count
+    first, last = (round(share * total) for share in DEFAULT_SHARE_OF_LAYERS)
+    return tuple(range(first, last))

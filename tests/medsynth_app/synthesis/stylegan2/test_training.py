@@ -1,0 +1,112 @@
+"""The training learns, goes on where it was, and refuses what cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
+from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
+from medsynth_app.synthesis.stylegan2.training import GuideConfiguration, Trainer, TrainingConfiguration
+
+NETWORK = StyleGAN2Configuration(
+    resolution=32, classes=2, latent_size=8, style_size=16, channel_base=256, channel_max=16, channel_min=8,
+    mapping_rate=1.0,
+)  # fmt: skip
+PUBLISHED = TrainingConfiguration(
+    network=replace(NETWORK, resolution=16), discriminator="stylegan2", guide=None, images=24, batch_size=4,
+    path_length=2.0, store_every=8,
+)  # fmt: skip
+GUIDED = TrainingConfiguration(
+    network=NETWORK, guide=GuideConfiguration(images=320), images=320, growth=((16, 0), (32, 160)), batch_size=8,
+)  # fmt: skip
+
+
+def _discs(side: int, count: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Dark discs on a bright ground; class 1 is the larger one."""
+    chance = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    grid = np.hypot(*np.mgrid[-side // 2 : side // 2, -side // 2 : side // 2])
+    discs = np.stack([grid < side * (0.2 + 0.15 * label + 0.05 * chance.random()) for label in labels])
+    return np.where(discs[:, None], 60, 200).repeat(3, axis=1).astype(np.uint8), labels
+
+
+def test_guided_training_learns_to_reproduce(tmp_path: Path) -> None:
+    trainer = Trainer(GUIDED, *_discs(32), tmp_path)
+    errors: list[float] = []
+    trainer.run(lambda progress: errors.append(progress.figures["squared_error"]))
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_published_losses_run_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    whole = Trainer(PUBLISHED, *_discs(16), tmp_path / "whole")
+    whole.augmentation.probability = 0.5
+    whole.run()
+    half = Trainer(PUBLISHED, *_discs(16), tmp_path / "half")
+    half.augmentation.probability = 0.5
+    half.run(should_stop=lambda: half.seen >= 12)
+    assert half.seen == 12
+    resumed = Trainer(PUBLISHED, *_discs(16), tmp_path / "half")
+    assert resumed.seen == 12
+    resumed.run()
+    for name, value in whole.average.state_dict().items():
+        assert torch.equal(value, resumed.average.state_dict()[name]), name
+    assert {"r1", "generator", "discriminator"} <= set(whole.history[0])
+
+
+def test_projected_discriminator_joins_after_the_guide(tmp_path: Path) -> None:
+    configuration = replace(GUIDED, guide=GuideConfiguration(images=8), images=24, growth=(), store_every=8)
+    trainer = Trainer(configuration, *_discs(32), tmp_path)
+    trainer.run()
+    assert "discriminator" not in trainer.history[0]
+    assert {"discriminator", "perceptual", "squared_error"} <= set(trainer.history[1])
+
+
+def test_another_configuration_does_not_take_over_a_folder(tmp_path: Path) -> None:
+    Trainer(PUBLISHED, *_discs(16), tmp_path).run(should_stop=lambda: False)
+    with pytest.raises(InvalidValueError, match="holds a run of another configuration"):
+        Trainer(replace(PUBLISHED, seed=1), *_discs(16), tmp_path)
+    Trainer(replace(PUBLISHED, images=100), *_discs(16), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discriminator": "other"}, "discriminator: 'other' must be one of projected, stylegan2"),
+        ({"batch_size": 3}, "batch_size: 3 must be even"),
+        ({"balance": 2.0}, "balance: 2.0 must be between 0 and 1"),
+        ({"generator_rate": 0.0}, "generator_rate: 0.0"),
+        ({"growth": ((16, 0),)}, "growth: the last resolution 16 must be the network's, 32"),
+        ({"growth": ((32, 8),)}, "ascending from image 0"),
+        ({"network": replace(NETWORK, resolution=16)}, "resolution: 16 is too small"),
+    ],
+)
+def test_impossible_settings_are_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        TrainingConfiguration(**{"network": NETWORK, **change})
+
+
+def test_wrong_images_are_named(tmp_path: Path) -> None:
+    images, labels = _discs(16)
+    with pytest.raises(InvalidValueError, match=r"must be uint8 \(N, 3, 32, 32\)"):
+        Trainer(GUIDED, images, labels, tmp_path)
+    with pytest.raises(InvalidValueError, match="labels: a class-conditional training needs one"):
+        Trainer(PUBLISHED, images, None, tmp_path)
+
+
+def test_principal_latents_look_like_drawn_ones() -> None:
+    images = torch.rand(400, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.1
+    shapes = torch.randn(400, 6, generator=torch.Generator().manual_seed(1))
+    patterns = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    images = images + torch.einsum("nk,kcxy->ncxy", shapes, patterns)
+    principal = PrincipalLatents(7, 3)
+    principal.fit(images, seed=0)
+    latent = principal(images)
+    assert latent.shape == (400, 7)
+    torch.testing.assert_close(latent.mean(dim=0), torch.zeros(7), atol=0.2, rtol=0)
+    torch.testing.assert_close(latent.std(dim=0), torch.ones(7), atol=0.2, rtol=0)
