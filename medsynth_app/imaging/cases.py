@@ -47,15 +47,19 @@ class CaseFiles:
             return [m for m in modalities if m not in _CHANNEL_ORDER]
         return [m for m in modalities if m not in self.sequences]
 
-    def read(self, modalities: Sequence[str] | None = None) -> Volume:
+    def read(self, modalities: Sequence[str] | None = None, *, blanks: int = 0) -> Volume:
         """The wanted sequences as channels, (C, X, Y, Z) float32.
 
+        Args:
+            modalities: which ones, in this order; all four by default.
+            blanks: how many may be missing; those are 0 everywhere.
+
         Raises:
-            InvalidValueError: a sequence is missing (named), or the files do not fit together.
+            InvalidValueError: more sequences are missing (named), or the files do not fit together.
         """
         modalities = [m.value for m in Modality] if modalities is None else list(modalities)
         missing = self.missing(modalities)
-        if missing:
+        if len(missing) > min(blanks, len(modalities) - 1):
             raise InvalidValueError(
                 f"{self.name}: missing sequence {', '.join(missing)}; "
                 f"needed are {', '.join(modalities)}, found {', '.join(self.sequences) or 'none'}",
@@ -63,9 +67,13 @@ class CaseFiles:
             )
         if self.combined is not None:
             return _read_combined(self.combined, self.name, modalities)
-        return read_channels(
-            [self.sequences[m] for m in modalities], [f"{self.name} {m}" for m in modalities]
-        )
+        found = [m for m in modalities if m not in missing]
+        volume = read_channels([self.sequences[m] for m in found], [f"{self.name} {m}" for m in found])
+        if not missing:
+            return volume
+        array = np.zeros((len(modalities), *volume.spatial_shape), dtype=np.float32)
+        array[[modalities.index(m) for m in found]] = volume.array
+        return Volume(array, volume.affine)
 
 
 def _read_combined(path: Path, name: str, modalities: Sequence[str]) -> Volume:

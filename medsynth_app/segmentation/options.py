@@ -17,6 +17,10 @@ INFERENCE_OPTIONS = (
     Option(
         "whole_brain", False, "Full resolution everywhere, not only where a pass at 2 mm suspects tumour: slower."
     ),
+    Option(
+        "missing_sequence", "refuse", "What happens to a case that lacks one sequence; blank: it degrades the result.",
+        ("refuse", "blank"),
+    ),
     Option("largest_component_only", False, "Keep only the largest connected tumour."),
     Option(
         "minimum_component_ml", _INFERENCE.cleaning.minimum_component_ml,

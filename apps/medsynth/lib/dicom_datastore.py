@@ -70,17 +70,18 @@ class ArchiveCase(CaseFiles):
 
     problems: dict[str, str] = field(default_factory=dict)
 
-    def read(self, modalities: Any = None) -> Volume:
+    def read(self, modalities: Any = None, *, blanks: int = 0) -> Volume:
         """As in the base class; a missing sequence is explained."""
         wanted = [m.value for m in Modality] if modalities is None else list(modalities)
-        reasons = [f"{m}: {self.problems[m]}" for m in self.missing(wanted) if m in self.problems]
-        if reasons:
+        missing = self.missing(wanted)
+        reasons = [f"{m}: {self.problems[m]}" for m in missing if m in self.problems]
+        if reasons and len(missing) > blanks:
             raise InvalidValueError(
                 f"image: missing sequence {'; '.join(reasons)}. An operator can name the series: "
                 "--conf sequence_mapping 't1ce=REGEX;flair=REGEX'",
                 code="missing_sequence",
             )
-        return super().read(modalities)
+        return super().read(modalities, blanks=blanks)
 
 
 class DicomCaseDatastore(CaseDatastore):

@@ -73,6 +73,26 @@ def test_a_missing_sequence_is_named(
     assert caught.value.code == "missing_sequence"
 
 
+def test_one_missing_sequence_may_be_blank(tmp_path: Path, build: Any) -> None:
+    whole = case_in_folder(build.write_case(tmp_path / "whole"))
+    lacking = case_in_folder(build.write_case(tmp_path / "lacking", leave_out=("t1",)))
+    assert whole is not None
+    assert lacking is not None
+    expected = whole.read(ALL).array.copy()
+    expected[1] = 0
+    np.testing.assert_array_equal(lacking.read(ALL, blanks=1).array, expected)
+
+
+@pytest.mark.parametrize(("left_out", "wanted"), [(("t1", "t2"), ALL), (("t1",), ("t1",))])
+def test_more_blanks_than_allowed_or_nothing_but_blanks_are_refused(
+    tmp_path: Path, build: Any, left_out: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    case = case_in_folder(build.write_case(tmp_path, leave_out=left_out))
+    assert case is not None
+    with pytest.raises(InvalidValueError, match="missing sequence t1"):
+        case.read(wanted, blanks=1)
+
+
 def test_a_sequence_nobody_needs_may_be_missing(tmp_path: Path, build: Any) -> None:
     case = case_in_folder(build.write_case(tmp_path, leave_out=("t1",)))
     assert case is not None

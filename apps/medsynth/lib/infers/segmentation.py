@@ -23,6 +23,7 @@ VIEWER_OPTIONS = (
     Option("result_extension", ".nii.gz", "Kind of file answered.", RESULT_ENDINGS),
     Option("result_compress", True, "Compress an .nrrd answer; OHIF cannot read a compressed one."),
 )
+BLANK_WARNING = "{} is missing and was taken as blank: expect a worse result"
 
 
 class BrainTumorSegmentationInferTask(InferTask):
@@ -65,7 +66,8 @@ class BrainTumorSegmentationInferTask(InferTask):
         )
         network, configuration, notes = self.current.get()
         case: CaseFiles = request["case"]
-        volume = case.read(configuration.modalities)
+        volume = case.read(configuration.modalities, blanks=int(options["missing_sequence"] == "blank"))
+        warnings += [BLANK_WARNING.format(m) for m in case.missing(configuration.modalities)]
         read = time.perf_counter()
         result = segment(volume, network, inference_configuration(options))
         segmented = time.perf_counter()
