@@ -49,7 +49,7 @@ class MedSynthApp(MONAILabelApp):
         # The DICOM tools live beside the interpreter; without them MONAI Label downloads them at start.
         os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
         self.clinic = ClinicalService(studies, self.settings)
-        self.rounds = AnnotationRounds(self.datastore, model_history(self.settings))
+        self.rounds = AnnotationRounds(self.datastore, model_history(self.settings), self._note_restored)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -127,6 +127,9 @@ class MedSynthApp(MONAILabelApp):
         store = self.datastore()
         assert isinstance(store, (AuditedCases, AuditedDicomCases))  # noqa: S101 - made above
         return store.audit
+
+    def _note_restored(self, model: str) -> None:
+        self.audit.record("model.restored", model=SEGMENTATION, sha256=model)
 
     def infers(self) -> dict[str, InferTask]:
         """Models by name."""

@@ -46,10 +46,17 @@ class AnnotationRounds:
     Args:
         datastore: gives the datastore, which MONAI Label makes late.
         models: the models of the segmentation.
+        on_restored: called with the identifier of an earlier model that is served again.
     """
 
-    def __init__(self, datastore: Callable[[], CaseDatastore], models: ModelHistory) -> None:
+    def __init__(
+        self,
+        datastore: Callable[[], CaseDatastore],
+        models: ModelHistory,
+        on_restored: Callable[[str], object] = lambda model: None,
+    ) -> None:
         self._datastore = datastore
+        self._on_restored = on_restored
         self.models = models
         self._mutex = threading.Lock()
         self._tables: tuple[Leases, RoundsRecord, CaseAssessment] | None = None
@@ -245,7 +252,9 @@ class AnnotationRounds:
         """
         if processes("train"):
             raise BusyError("model: a training is running; stop it or wait for its end")
-        return self.models.restore(model)
+        restored = self.models.restore(model)
+        self._on_restored(model)
+        return restored
 
 
 def _submission(store: CaseDatastore, case: str) -> Submission | None:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ TRAINING = {
     "max_epochs": 12, "patches_per_case": 2, "patch_size": "64,64,64", "val_split": 0.5, "learning_rate": 0.02,
 }  # fmt: skip
 PATIENCE_SECONDS = 800
-KILLS = int(os.environ.get("MEDSYNTH_KILLS", "2"))
+ROUNDS = int(os.environ.get("MEDSYNTH_ROUNDS", "10"))
+"""Cases of each of the two annotators; the full run has 50."""
+KILLS = int(os.environ.get("MEDSYNTH_KILLS", "1"))
 """How often the server is killed; the full run of 30 takes half an hour."""
 
 pytestmark = pytest.mark.timeout(max(1200, 120 * KILLS))
@@ -154,3 +157,125 @@ def _polled(served: Any, seen: list[dict[str, Any]]) -> bool:
         seen.append(answer.json())
     status = served.get("/train/").json()["status"]
     return status not in ("SUBMITTED", "RUNNING")
+
+
+# ---- many at once, and the server killed -----------------------------------------------------------------
+
+
+@dataclass
+class Annotator:
+    """Asks for cases and submits labels until told to stop; remembers what the server acknowledged."""
+
+    served: Any
+    name: str
+    files: dict[int, Path]
+    strategy: str = "random"
+    taken: list[str] = field(default_factory=list)
+    acknowledged: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def work(self, rounds: int, should_stop: threading.Event) -> None:
+        """Each label has one voxel that says which of three it is."""
+        session = requests.Session()
+        for number in range(rounds):
+            if should_stop.is_set():
+                return
+            try:
+                case = self._next(session)
+                if not case:
+                    return
+                self._submit(session, case, number % 3 + 1)
+            except requests.RequestException:
+                return  # the server was killed; what it had not answered was not acknowledged
+
+    def _next(self, session: requests.Session) -> str:
+        answer = session.post(
+            f"{self.served.url}/activelearning/{self.strategy}", json={"client_id": self.name}, timeout=120
+        )
+        assert answer.status_code == 200, answer.text
+        case = str(answer.json().get("id", ""))
+        self.taken += [case] if case else []
+        return case
+
+    def _submit(self, session: requests.Session, case: str, value: int) -> None:
+        with open(self.files[value], "rb") as file:
+            answer = session.put(
+                f"{self.served.url}/datastore/label", params={"image": case}, timeout=120,
+                data={"params": json.dumps({"client_id": self.name})}, files={"label": ("label.nii.gz", file)},
+            )  # fmt: skip
+        assert answer.status_code == 200, answer.text
+        self.acknowledged[case, answer.json()["version"]] = value
+
+
+def marked_labels(build: Any, folder: Path, head: Any) -> dict[int, Path]:
+    files = {}
+    for value in (1, 2, 3):
+        labels = head.labels.copy()
+        labels[0, 0, 0] = value
+        files[value] = build.nifti(folder / f"{value}.nii.gz", labels, head.affine)
+    return files
+
+
+def assert_all_readable(served: Any, folder: Path, acknowledged: dict[tuple[str, int], int]) -> None:
+    for (case, version), value in acknowledged.items():
+        answer = served.get("/datastore/label", params={"label": case, "version": version})
+        assert answer.status_code == 200, (case, version, answer.text)
+        (folder / "read.nii.gz").write_bytes(answer.content)
+        stored: Any = nib.load(folder / "read.nii.gz")
+        assert int(np.asarray(stored.dataobj)[0, 0, 0]) == value
+
+
+def run_annotators(annotators: list[Annotator], rounds: int, stop: threading.Event) -> list[threading.Thread]:
+    threads = [threading.Thread(target=a.work, args=(rounds, stop)) for a in annotators]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_two_annotators_never_share_a_case_and_no_label_is_lost(start_server: Any, build: Any, tmp_path: Path) -> None:
+    served = start_server(tmp_path)
+    head = build.head((32, 32, 32))
+    for number in range(2 * ROUNDS + 1):
+        build.four_dimensional(served.studies / f"case_{number:03d}.nii.gz", head)
+    files = marked_labels(build, tmp_path, head)
+    with served.process:
+        annotators = [
+            Annotator(served, "ann", files), Annotator(served, "bob", files, strategy="uncertain_and_diverse")
+        ]  # fmt: skip
+        for thread in run_annotators(annotators, ROUNDS, threading.Event()):
+            thread.join(PATIENCE_SECONDS)
+        taken = [case for annotator in annotators for case in annotator.taken]
+        assert len(taken) == len(set(taken)) == 2 * ROUNDS
+        for annotator in annotators:
+            assert_all_readable(served, tmp_path, annotator.acknowledged)
+            assert len(annotator.acknowledged) == ROUNDS
+        view = rounds_of(served)
+        assert sorted(view["rounds"][0]["cases"]) == sorted(taken)
+        assert view["rounds"][0]["annotators"] == ["ann", "bob"]
+        assert view["leases"] == []
+
+
+def test_server_killed_at_random_loses_no_acknowledged_label(start_server: Any, build: Any, tmp_path: Path) -> None:
+    served = start_server(tmp_path)
+    head = build.head((32, 32, 32))
+    for number in range(40 * KILLS):
+        build.four_dimensional(served.studies / f"case_{number:04d}.nii.gz", head)
+    files = marked_labels(build, tmp_path, head)
+    generator = np.random.default_rng(0)
+    acknowledged: dict[tuple[str, int], int] = {}
+    for kill in range(KILLS + 1):
+        with served.process:
+            assert_all_readable(served, tmp_path, acknowledged)
+            assert served.get("/datastore/").json()["completed"] >= len(acknowledged)
+            if kill == KILLS:
+                break
+            annotators = [Annotator(served, name, files) for name in ("ann", "bob")]
+            stop = threading.Event()
+            threads = run_annotators(annotators, 20, stop)
+            time.sleep(float(generator.uniform(0.3, 3.0)))
+            os.kill(served.process.process.pid, signal.SIGKILL)
+            stop.set()
+            for thread in threads:
+                thread.join(120)
+            for annotator in annotators:
+                acknowledged |= annotator.acknowledged
+    assert acknowledged, "nothing was submitted before the server was killed"
