@@ -51,7 +51,9 @@ def test_colour_changes_act_about_the_grey_axis(name: str) -> None:
 
 def test_quarter_turns_are_exact() -> None:
     images = _images()
-    changed = apply_changes(images, draw_changes(4, 1.0, 3, torch.Generator().manual_seed(2), ("quarter_turn",)))
+    changed = apply_changes(
+        images, draw_changes(4, 1.0, 3, torch.Generator().manual_seed(2), ("quarter_turn",))
+    )
     for image, result in zip(images, changed):
         errors = [float((image.rot90(turn, (1, 2)) - result).abs().max()) for turn in range(4)]
         assert min(errors) < 1e-4

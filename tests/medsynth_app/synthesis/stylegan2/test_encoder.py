@@ -62,7 +62,8 @@ def test_training_reduces_the_error_leaves_the_generator_alone_and_resumes(tmp_p
     first = EncoderTrainer(configuration, generator, images, tmp_path)
     errors: list[float] = []
     first.run(
-        lambda progress: errors.append(progress.figures["squared_error"]), should_stop=lambda: first.seen >= 40
+        lambda progress: errors.append(progress.figures["squared_error"]),
+        should_stop=lambda: first.seen >= 40,
     )
     second = EncoderTrainer(configuration, generator, images, tmp_path)
     assert second.seen == 40

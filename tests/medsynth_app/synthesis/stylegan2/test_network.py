@@ -34,7 +34,12 @@ def test_image_has_the_configured_shape(configuration: StyleGAN2Configuration) -
     generator = Generator(configuration)
     label = torch.tensor([0, 2]) if configuration.classes else None
     image = generator(torch.randn(2, configuration.latent_size), label)
-    assert image.shape == (2, configuration.image_channels, configuration.resolution, configuration.resolution)
+    assert image.shape == (
+        2,
+        configuration.image_channels,
+        configuration.resolution,
+        configuration.resolution,
+    )
     assert Discriminator(configuration)(image, label).shape == (2, 1)
 
 
