@@ -35,7 +35,7 @@ application.command("dicom")(dicom.dicom)
 application.add_typer(users.application, name="users")
 application.add_typer(hospitals.application, name="hospitals")
 application.add_typer(train.application, name="train")
-application.add_typer(generate.application, name="generate")
+application.command("generate")(generate.generate)
 application.add_typer(benchmark.application, name="benchmark")
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import torch
 from lib.activelearning.discordance import discordances
 from lib.audited_datastore import AuditedCases, AuditedDicomCases
-from lib.catalogue import SEGMENTATION, build_infer_tasks, build_strategies, build_train_tasks, model_history
+from lib.catalogue import (
+    SEGMENTATION,
+    build_infer_tasks,
+    build_strategies,
+    build_train_tasks,
+    model_history,
+    synthesis_weights,
+)
 from lib.clinical_service import ClinicalService
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
@@ -31,6 +38,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from medsynth_app import __version__
 from medsynth_app.api.routes.rounds import get_rounds
+from medsynth_app.api.routes.synthesis import get_weights_store
 from medsynth_app.audit import AuditTrail
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
@@ -116,6 +124,7 @@ class MedSynthApp(MONAILabelApp):
         self.clinic.start()
         harden(server, self)
         server.dependency_overrides[get_rounds] = lambda: self.rounds
+        server.dependency_overrides[get_weights_store] = lambda: synthesis_weights(self.settings)
 
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""

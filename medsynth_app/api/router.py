@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from medsynth_app.api.routes import cross_check, health, hospitals, metrics, regions, rounds, symptoms
+from medsynth_app.api.routes import (
+    cross_check,
+    health,
+    hospitals,
+    metrics,
+    regions,
+    rounds,
+    symptoms,
+    synthesis,
+)
 
 PREFIX = "/medsynth/api"
 
@@ -12,6 +21,6 @@ PREFIX = "/medsynth/api"
 def build_router() -> APIRouter:
     """The routes; the application puts clinic and studies in place (see `dependencies`)."""
     router = APIRouter(prefix=PREFIX)
-    for part in (symptoms, regions, cross_check, hospitals, health, metrics, rounds):
+    for part in (symptoms, regions, cross_check, hospitals, health, metrics, rounds, synthesis):
         router.include_router(part.router)
     return router

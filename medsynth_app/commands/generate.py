@@ -1,4 +1,4 @@
-"""``medsynth generate``: synthetic data as files."""
+"""``medsynth generate``: synthetic data as files, by any generator of the catalogue."""
 
 from __future__ import annotations
 
@@ -8,40 +8,55 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.tumor.generator import generate_tumor_case
-from medsynth_app.synthesis.tumor.request import TumorCaseRequest
-from medsynth_app.synthesis.tumor.saving import save_tumor_case
-
-application = typer.Typer(help="Make synthetic data.", no_args_is_help=True)
-
-
-@application.callback()
-def _group() -> None:
-    """Make synthetic data."""
+from medsynth_app.files import whole_file
+from medsynth_app.imaging.studies import check_case_name
+from medsynth_app.synthesis.catalogue import CATALOGUE
+from medsynth_app.synthesis.conditions import parse_seed
+from medsynth_app.synthesis.generator import GenerationRequest
+from medsynth_app.synthesis.previews import preview_png
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.writing import write_case
 
 
-@application.command("tumor_case_synthesis")
-def tumor_case_synthesis(
-    folder: Annotated[Path, typer.Argument(help="Studies folder; the case becomes a folder in it.")],
-    name: Annotated[str, typer.Option(help="Name of the case; made of the seed by default.")] = "",
+def generate(
+    task: Annotated[str, typer.Argument(help=f"What to make: {', '.join(CATALOGUE.tasks)}.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that takes the result, for example the studies.")],
+    name: Annotated[str, typer.Option(help="Name of the result; made of the seed by default.")] = "",
     seed: Annotated[int, typer.Option(help="The same seed and conditions give the same voxels.")] = 0,
+    count: Annotated[int, typer.Option(help="How many, of seeds that follow each other.", min=1)] = 1,
+    generator: Annotated[str, typer.Option(help="Which generator of the task; its first by default.")] = "",
     condition: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE, e.g. volume_ml=40, side=left, grade=2; repeatable.")
+        list[str] | None, typer.Option(help="NAME=VALUE, e.g. volume_type=ct_chest, severity=0.7; repeatable.")
     ] = None,
+    image: Annotated[Path | None, typer.Option(help="Input image, for tasks that take one.", exists=True)] = None,
+    label: Annotated[Path | None, typer.Option(help="Input mask, for tasks that take one.", exists=True)] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Write a PNG of three planes beside it.")] = False,
+    weights: Annotated[Path | None, typer.Option(help="Folder with weights trained by you.")] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write seed and conditions to this file.")
+        Path | None, typer.Option("--json", help="Write seeds and conditions to this file.")
     ] = None,
 ) -> None:
-    """Make a labelled four-sequence brain-tumour case."""
-    request = TumorCaseRequest.from_parameters({"seed": seed, **_conditions(condition or [])})
-    case = generate_tumor_case(request)
+    """Make synthetic images; each says in its header that it is synthetic."""
+    row = CATALOGUE.row(task, generator)
+    conditions = row.conditions.parse(_conditions(condition or []))
+    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    made = row.build(store)
     folder.mkdir(parents=True, exist_ok=True)
-    path = save_tumor_case(case, folder, name or f"synthetic-{seed}")
-    volumes = "  ".join(f"{label} {volume:.1f} ml" for label, volume in case.volumes_ml.items())
-    console.print(f"{path.name}: {volumes}")
-    store_json({"name": path.name, "volumes_ml": case.volumes_ml, **case.mark.as_dict()}, json_file)
+    records = []
+    with progress_bar() as bar:
+        for each in bar.track(range(parse_seed(seed), parse_seed(seed) + count), description=task):
+            result = made.generate(GenerationRequest(each, conditions, image, label))
+            stem = check_case_name((name or f"synthetic-{task}-{each}") + (f"-{each}" if name and count > 1 else ""))
+            path = write_case(result, folder, stem)
+            if preview:
+                with whole_file(folder / f"{stem}-preview.png") as beside:
+                    beside.write_bytes(preview_png(result))
+            records.append({"name": path.name, **result.facts, **result.mark.as_dict()})
+    for record in records:
+        console.print(f"{record['name']}: seed {record['seed']}")
+    store_json(records[0] if count == 1 else {"results": records}, json_file)
 
 
 def _conditions(pairs: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
+from medsynth_app.commands import train_synthesis
 from medsynth_app.commands.results import console, progress_bar
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
@@ -157,3 +158,6 @@ def _sides(text: str) -> tuple[int, int, int]:
     except ValueError as error:
         raise InvalidValueError(f"patch_size: {text!r} must be three whole numbers like 96,96,96") from error
     return x, y, z
+
+
+train_synthesis.register(application)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask
@@ -13,12 +14,15 @@ from lib.activelearning.discordant import DiscordanceOf, DiscordantFirstStrategy
 from lib.activelearning.random import RandomStrategy
 from lib.activelearning.ranked import MostDiverseStrategy, MostUncertainStrategy, UncertainAndDiverseStrategy
 from lib.activelearning.strategy import RankingStrategy
+from lib.infers.generator import GeneratorInferTask
 from lib.infers.segmentation import BrainTumorSegmentationInferTask
-from lib.infers.tumor_case import TumorCaseSynthesisInferTask
 from lib.model_history import ModelHistory
 from lib.settings import Settings
 from lib.trainers.segmentation import BrainTumorSegmentationTrainTask
+from lib.trainers.synthesis import SynthesisTrainTask
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
+from medsynth_app.synthesis.catalogue import CATALOGUE
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 
 SEGMENTATION = "brain_tumor_segmentation"
 
@@ -29,6 +33,12 @@ def segmentation_network(settings: Settings) -> CurrentNetwork:
     if settings.use_shipped_weights:
         paths.append(SHIPPED_WEIGHTS)
     return CurrentNetwork(paths)
+
+
+def synthesis_weights(settings: Settings) -> WeightsStore:
+    """The generators' weights: those trained here, then the shipped ones."""
+    trained_here = settings.model_folder / "synthesis"
+    return WeightsStore((trained_here, SHIPPED_FOLDER) if settings.use_shipped_weights else (trained_here,))
 
 
 def model_history(settings: Settings) -> ModelHistory:
@@ -51,7 +61,7 @@ def build_infer_tasks(settings: Settings) -> dict[str, InferTask]:
     """Inference tasks by name; segmentation first, because Slicer runs the first model that lists a label."""
     rows: dict[str, Callable[[], InferTask]] = {
         SEGMENTATION: lambda: BrainTumorSegmentationInferTask(segmentation_network(settings)),
-        "tumor_case_synthesis": TumorCaseSynthesisInferTask,
+        **{task: partial(GeneratorInferTask, task, synthesis_weights(settings)) for task in CATALOGUE.tasks},
     }
     return {name: rows[name]() for name in rows if name in settings.models}
 
@@ -61,6 +71,10 @@ def build_train_tasks(settings: Settings) -> dict[str, TrainTask]:
     rows: dict[str, Callable[[], TrainTask]] = {
         SEGMENTATION: lambda: BrainTumorSegmentationTrainTask(
             segmentation_network(settings), settings.model_folder / SEGMENTATION, model_history(settings)
-        )
+        ),
+        **{
+            name: partial(SynthesisTrainTask, CATALOGUE.trainer(name), settings.model_folder / "synthesis")
+            for name in CATALOGUE.trainer_names
+        },
     }
     return {name: rows[name]() for name in rows if name in settings.trainers}

@@ -82,6 +82,8 @@ def run_inference(
     work = {"params": params, "ignored": VIEWER_KEYS, "label": request.get("label"), "datastore": datastore}
     if getattr(task, "requires_image", True):
         work["case"] = find_case(datastore, request)
+    else:
+        work |= {"image": request.get("image"), "upload": request.get("upload")}
     tag = check_tag(request.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
     path, facts = task(work)
     label = path

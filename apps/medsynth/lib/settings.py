@@ -13,10 +13,12 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
 from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
+from medsynth_app.synthesis.catalogue import CATALOGUE
 
-MODEL_NAMES = ("brain_tumor_segmentation", "tumor_case_synthesis")
+MODEL_NAMES = ("brain_tumor_segmentation", *CATALOGUE.tasks)
 ORIGIN_PATTERN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
-TRAINER_NAMES = ("brain_tumor_segmentation",)
+DEFAULT_TRAINERS = ("brain_tumor_segmentation",)
+TRAINER_NAMES = (*DEFAULT_TRAINERS, *CATALOGUE.trainer_names)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Settings:
 
     model_folder: Path
     models: tuple[str, ...] = MODEL_NAMES
-    trainers: tuple[str, ...] = TRAINER_NAMES
+    trainers: tuple[str, ...] = DEFAULT_TRAINERS
     use_shipped_weights: bool = True
     inference_slots: int = 1
     inference_queue: int = 16
@@ -72,7 +74,7 @@ class Settings:
         return cls(
             model_folder=Path(conf.get("model_folder", app_folder / "model")),
             models=_names(conf, "models", MODEL_NAMES, MODEL_NAMES),
-            trainers=_names(conf, "trainers", TRAINER_NAMES, TRAINER_NAMES),
+            trainers=_names(conf, "trainers", TRAINER_NAMES, DEFAULT_TRAINERS),
             use_shipped_weights=_boolean(conf, "use_pretrained_model", True),
             inference_slots=_number(conf, "inference_slots", 1, 1, 64),
             inference_queue=_number(conf, "inference_queue", 16, 0, 1000),

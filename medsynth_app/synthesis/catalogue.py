@@ -1,0 +1,202 @@
+"""Which generators there are: one row each. A new generator is one new file and one line in ``CATALOGUE``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.options import Option
+from medsynth_app.synthesis.conditions import Conditions
+from medsynth_app.synthesis.generator import Generator
+from medsynth_app.synthesis.privacy import Embedding
+from medsynth_app.synthesis.training import ReportTraining
+from medsynth_app.synthesis.tumor import catalogue as tumor
+from medsynth_app.synthesis.weights import WeightsStore, read_origin
+
+DISCLAIMER = "Synthetic images are for research and education; they show no patient."
+
+
+@dataclass(frozen=True)
+class CatalogueRow:
+    """One generator of one task.
+
+    Attributes:
+        task: public model name, for example ``volume_synthesis``.
+        generator: which of the task's generators; the first row of a task is its default.
+        description: one sentence.
+        conditions: what it accepts.
+        build: makes the generator; weights are only read when it generates.
+        kind_condition: condition that names what is made (``volume_type``, ``modality``); empty where there is one
+            kind only.
+        kinds: the values of that condition.
+        weights: kind (empty text where there is one kind only) -> name of its weights; empty where none are needed.
+        trained_on: what a generator without weights was made from.
+        takes_image / takes_label: whether a file is its input: ``no``, ``optional`` or ``needed``.
+        is_picture: answers pictures, else volumes.
+        embedding: how images are compared in the memorisation audit; None for generators that saw no images.
+    """
+
+    task: str
+    generator: str
+    description: str
+    conditions: Conditions
+    build: Callable[[WeightsStore], Generator]
+    kind_condition: str = ""
+    kinds: tuple[str, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
+    trained_on: str = ""
+    takes_image: str = "no"
+    takes_label: str = "no"
+    is_picture: bool = False
+    embedding: Embedding | None = None
+
+    def weights_of(self, conditions: Mapping[str, Any]) -> str | None:
+        """Name of the weights that a request with these conditions uses; None for none."""
+        return self.weights.get(str(conditions.get(self.kind_condition, "")))
+
+    def described(self, store: WeightsStore) -> dict[str, Any]:
+        """The row as the catalogue route answers it."""
+        return {
+            "task": self.task,
+            "generator": self.generator,
+            "description": self.description,
+            "kind_condition": self.kind_condition,
+            "kinds": [self._kind(kind, store) for kind in (self.kinds or ("",))],
+            "conditions": self.conditions.described(),
+            "needs_weights": bool(self.weights),
+            "takes_image": self.takes_image,
+            "takes_label": self.takes_label,
+            "result": "picture" if self.is_picture else "volume",
+        }
+
+    def _kind(self, kind: str, store: WeightsStore) -> dict[str, Any]:
+        if not self.weights:
+            return {"kind": kind, "ready": True, "trained_on": self.trained_on, "weights_sha256": None}
+        path = store.find(self.weights[kind]) if kind in self.weights else None
+        if path is None:
+            return {"kind": kind, "ready": False, "trained_on": "no weights on this server", "weights_sha256": None}
+        trained_on, digest = read_origin(path)
+        return {"kind": kind, "ready": True, "trained_on": trained_on, "weights_sha256": digest}
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One training.
+
+    Attributes:
+        data: folder with the user's images.
+        folder: where checkpoints and results go; the same folder goes on with an earlier run.
+        options: what the row's table parsed.
+        publish_to: folder that takes the finished weights; None = they stay in ``folder``.
+        device: ``cpu`` or ``cuda``; None = the best there is.
+    """
+
+    data: Path
+    folder: Path
+    options: Mapping[str, Any]
+    publish_to: Path | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainerRow:
+    """One trainer.
+
+    Attributes:
+        task: the same name as the generators it trains.
+        description: one sentence.
+        options: what it accepts.
+        train: runs it; returns final figures with JSON values.
+    """
+
+    task: str
+    description: str
+    options: Sequence[Option]
+    train: Callable[[TrainingRequest, ReportTraining], dict[str, Any]]
+
+
+class Catalogue:
+    """Rows by task and generator.
+
+    Args:
+        rows: generators.
+        trainers: trainers.
+    """
+
+    def __init__(self, rows: Iterable[CatalogueRow], trainers: Iterable[TrainerRow] = ()) -> None:
+        self.rows = tuple(rows)
+        self._trainers = {row.task: row for row in trainers}
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Public model names, in order."""
+        return tuple(dict.fromkeys(row.task for row in self.rows))
+
+    @property
+    def trainer_names(self) -> tuple[str, ...]:
+        """Names of the trainers, in order."""
+        return tuple(self._trainers)
+
+    def of_task(self, task: str) -> tuple[CatalogueRow, ...]:
+        """The generators of a task.
+
+        Raises:
+            NotFoundError: there is no such task; lists them.
+        """
+        rows = tuple(row for row in self.rows if row.task == task)
+        if not rows:
+            raise NotFoundError(f"model: there is no {task[:60]!r}, known are {', '.join(self.tasks)}")
+        return rows
+
+    def row(self, task: str, generator: str = "") -> CatalogueRow:
+        """One generator; the task's first one where none is named.
+
+        Raises:
+            NotFoundError: no such task.
+            InvalidValueError: no such generator; lists them.
+        """
+        rows = self.of_task(task)
+        if not generator:
+            return rows[0]
+        for row in rows:
+            if row.generator == generator:
+                return row
+        known = ", ".join(row.generator for row in rows)
+        raise InvalidValueError(f"generator: {str(generator)[:60]!r} must be one of {known}")
+
+    def trainer(self, task: str) -> TrainerRow:
+        """The trainer of a task.
+
+        Raises:
+            NotFoundError: there is none; lists them.
+        """
+        if task not in self._trainers:
+            raise NotFoundError(f"trainer: there is no {task[:60]!r}, known are {', '.join(self._trainers)}")
+        return self._trainers[task]
+
+    def described(self, store: WeightsStore) -> dict[str, Any]:
+        """Everything, as ``/medsynth/api/synthesis`` answers it."""
+        return {
+            "notice": DISCLAIMER,
+            "generators": [row.described(store) for row in self.rows],
+            "trainers": [{"task": row.task, "description": row.description} for row in self._trainers.values()],
+        }
+
+
+TUMOR_ROWS = (
+    CatalogueRow(
+        task=tumor.TASK,
+        generator="growth_model",
+        description="A labelled four-sequence brain-tumour case, grown in a template brain.",
+        conditions=tumor.TumorConditions(),
+        build=lambda store: tumor.TumorCaseGenerator(),
+        trained_on="no weights: the ICBM 152 template, a growth model and sequence physics",
+        takes_label="optional",
+    ),
+)
+
+CATALOGUE = Catalogue(rows=TUMOR_ROWS)
+"""Every generator that MedSynth offers."""

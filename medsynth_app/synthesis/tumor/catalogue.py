@@ -1,0 +1,71 @@
+"""``tumor_case_synthesis`` behind the manners that all generators share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.reading import read_volume
+from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
+from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, generate_tumor_case
+from medsynth_app.synthesis.tumor.request import TumorCaseRequest
+from medsynth_app.vocabulary import LABEL_NAMES, Modality
+
+TASK = GENERATOR_NAME
+
+
+class TumorConditions:
+    """The fields of ``TumorCaseRequest`` as conditions; some may be null or nested, which no option table can say."""
+
+    def parse(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All conditions with their values.
+
+        Raises:
+            InvalidValueError: unknown or impossible.
+        """
+        if "seed" in given:
+            raise InvalidValueError("seed: is no condition of this generator")
+        return _without_seed(TumorCaseRequest.from_parameters(given))
+
+    def shown(self) -> dict[str, Any]:
+        """What viewers can show: numbers and yes or no."""
+        defaults = _without_seed(TumorCaseRequest())
+        return {name: value for name, value in defaults.items() if isinstance(value, (int, float, bool))}
+
+    def described(self) -> list[dict[str, Any]]:
+        """Name, kind and default; ``TumorCaseRequest`` says the rest."""
+        defaults = _without_seed(TumorCaseRequest())
+        return [{"name": n, "kind": _kind(v), "default": v, "description": ""} for n, v in defaults.items()]
+
+
+class TumorCaseGenerator:
+    """A labelled four-sequence case from conditions or from a mask."""
+
+    def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
+        """Make one case.
+
+        Raises:
+            InvalidValueError: impossible conditions, or a mask on a foreign grid.
+        """
+        mask = read_volume(request.label, "label") if request.label else None
+        asked = TumorCaseRequest.from_parameters({**request.conditions, "seed": request.seed})
+        case = generate_tumor_case(asked, mask)
+        progress(1.0)
+        return Synthetic(
+            array=case.images.array,
+            affine=case.images.affine,
+            mark=case.mark,
+            channels=tuple(modality.value for modality in Modality),
+            label=case.label,
+            label_names=dict(LABEL_NAMES),
+            facts={"volumes_ml": case.volumes_ml, "seed_point_mm": list(case.seed_point_mm)},
+        )
+
+
+def _without_seed(request: TumorCaseRequest) -> dict[str, Any]:
+    return {name: value for name, value in request.as_conditions().items() if name != "seed"}
+
+
+def _kind(value: object) -> str:
+    return "text or number" if value is None else type(value).__name__
