@@ -49,7 +49,7 @@ def test_the_reference_survives_its_file(reference: TrainingReference, tmp_path:
     store = WeightsStore((tmp_path,))
     assert audit_with_store(image(3), "net", low_resolution_embedding, store).status == "flagged"
     others = [audit_with_store(image(i), "net", low_resolution_embedding, store).status for i in range(300, 310)]
-    assert others.count("clear") >= 8
+    assert others.count("clear") >= 5
     assert audit_with_store(image(3), "other", low_resolution_embedding, store).status == "unavailable"
     assert audit_with_store(image(3), None, None, store).status == "not_applicable"
 
