@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,10 @@ import typer
 
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.files import whole_file
-from medsynth_app.synthesis.skin.course import progress
-from medsynth_app.synthesis.skin.models import SHIPPED_FOLDER, CourseModels
+from medsynth_app.synthesis.generator import GenerationRequest
+from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.writing import write_synthetic
 
 
 def skin_progression(
@@ -23,32 +26,34 @@ def skin_progression(
     refinement_steps: Annotated[int, typer.Option(help="Steps of descent after the encoder.")] = 0,
     framing: Annotated[str, typer.Option(help="crop or pad.")] = "crop",
     plot: Annotated[bool, typer.Option("--plot", help="Also draw the curves.")] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="Folder of a training; the shipped by default.")
+    weights: Annotated[Path | None, typer.Option(help="Folder with weights trained by you.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the record to this file too.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the record to this file.")] = None,
 ) -> None:
     """Walk from a lesion towards melanoma: a visual simulation without longitudinal truth."""
-    answer = progress(
-        CourseModels.load(weights or SHIPPED_FOLDER),
-        picture,
-        {
-            "direction": direction,
-            "alpha_from": alpha_from,
-            "alpha_to": alpha_to,
-            "steps": steps,
-            "refinement_steps": refinement_steps,
-            "framing": framing,
-            "result": "curve" if plot else "contact_sheet",
-        },
-    )
-    for name, content in answer.files.items():
-        with whole_file(folder / name) as beside:
-            beside.write_bytes(content)
-    facts = answer.facts
+    conditions = {
+        "direction": direction,
+        "alpha_from": alpha_from,
+        "alpha_to": alpha_to,
+        "steps": steps,
+        "refinement_steps": refinement_steps,
+        "framing": framing,
+        "animation": True,
+    }
+    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    generator = SkinLesionProgression(store)
+    for shown in ("contact_sheet", "curve") if plot else ("contact_sheet",):
+        asked = PROGRESSION_CONDITIONS.parse({**conditions, "picture": shown})
+        result = generator.generate(GenerationRequest(0, asked, picture))
+        write_synthetic(result, folder / f"{shown}.png")
+    facts = {**result.facts, **result.mark.as_dict()}
+    with whole_file(folder / "animation.gif") as beside:
+        beside.write_bytes(base64.b64decode(str(facts.pop("animation")).partition(",")[2]))
+    for path in (folder / "progression.json", json_file):
+        store_json(facts, path)
+    first, last = (facts["steps"][end]["melanoma_probability"] for end in (0, -1))
     console.print(
-        f"{facts['direction']}: melanoma probability "
-        f"{facts['steps'][0]['melanoma_probability']:.2f} -> {facts['steps'][-1]['melanoma_probability']:.2f}, "
+        f"{facts['direction']}: melanoma probability {first:.2f} -> {last:.2f}, "
         f"reconstruction error {facts['squared_error']:.4f}. {facts['simulation']}"
     )
-    store_json(facts, json_file)

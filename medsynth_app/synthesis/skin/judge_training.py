@@ -33,7 +33,7 @@ class JudgeConfiguration:
     epochs: int = 3
     batch_size: int = 16
     learning_rate: float = 2e-3
-    penalty: float = 3e-3
+    penalty: float = 3e-2
     seed: int = 0
 
     def __post_init__(self) -> None:

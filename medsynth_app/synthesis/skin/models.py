@@ -1,133 +1,189 @@
-"""The trained networks of the skin course on disk: safetensors only, half precision, whole or not at all.
-
-A folder holds ``generator.safetensors``, ``encoder.safetensors``, ``judge.safetensors`` and, once they were ranked,
-``directions.safetensors``. Shapes and figures travel in the metadata.
-"""
+"""The trained networks of the skin course in the weights store: generator, encoder, judge and ranked directions."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import nn
 
-from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
-from medsynth_app.files import whole_file
+from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.skin.directions import Direction
 from medsynth_app.synthesis.skin.judge import LesionJudge
-from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
+from medsynth_app.synthesis.stylegan2.encoder import MeanStart, PrincipalStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
+from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
+from medsynth_app.synthesis.weights import ENDING, StoredWeights, WeightsStore, load_weights, save_weights
 
-SHIPPED_FOLDER = Path(__file__).parent / "model"
 GENERATOR, ENCODER, JUDGE, DIRECTIONS = (
-    f"{name}.safetensors" for name in ("generator", "encoder", "judge", "directions")
-)
-HASH_LENGTH = 16
+    "skin_lesion_generator", "skin_lesion_encoder", "skin_lesion_judge", "skin_lesion_directions"
+)  # fmt: skip
+"""Names of the weights; their kinds are called alike."""
+TRAINED_ON = "HAM10000: 6036 pictures of nevi, 1013 of melanomas (CC BY-NC 4.0), lesions held out left aside"
+GUIDE_PREFIX = "principal."
+TASK_NAME = "stylegan2"
+LOADED_AT_ONCE = 2
 
 
-def save_generator(generator: Generator, folder: Path, notes: Mapping[str, Any]) -> None:
-    """Store the generator; ``notes`` are JSON-able facts (images seen, KID, data)."""
-    _save(generator.state_dict(), folder / GENERATOR, {"network": asdict(generator.configuration), **notes})
+def weights_file(folder: Path, name: str) -> Path:
+    """Where weights of a name lie in a folder."""
+    return folder / f"{name}{ENDING}"
 
 
-def save_encoder(encoder: StyleEncoder, folder: Path, notes: Mapping[str, Any]) -> None:
-    """Store the encoder, with the hash of the generator that it belongs to."""
-    notes = {**notes, "generator": file_hash(folder / GENERATOR)}
-    _save(encoder.state_dict(), folder / ENCODER, notes)
+def save_generator(
+    generator: Generator,
+    folder: Path,
+    notes: Mapping[str, Any],
+    principal: PrincipalLatents | None = None,
+    trained_on: str = TRAINED_ON,
+) -> str:
+    """Store the generator, and the principal latents that guided it; returns the file's SHA-256.
+
+    Args:
+        generator: what to store.
+        folder: takes the file.
+        notes: JSON-able facts.
+        principal: None for a generator without a guide.
+        trained_on: a sentence for the catalogue.
+    """
+    path, shape = weights_file(folder, GENERATOR), asdict(generator.configuration)
+    tensors = generator.state_dict()
+    if principal is not None:
+        tensors |= {f"{GUIDE_PREFIX}{name}": value for name, value in principal.state_dict().items()}
+    return save_weights(path, GENERATOR, shape, tensors, trained_on, notes)
 
 
-def save_judge(judge: LesionJudge, folder: Path, notes: Mapping[str, Any]) -> None:
+def save_encoder(
+    encoder: StyleEncoder,
+    folder: Path,
+    generator_hash: str,
+    notes: Mapping[str, Any],
+    trained_on: str = TRAINED_ON,
+) -> str:
+    """Store the encoder, with the SHA-256 of the generator that it belongs to."""
+    path, owner = weights_file(folder, ENCODER), {"generator": generator_hash}
+    return save_weights(path, ENCODER, owner, encoder.learned_state(), trained_on, notes)
+
+
+def save_judge(
+    judge: LesionJudge, folder: Path, notes: Mapping[str, Any], trained_on: str = TRAINED_ON
+) -> str:
     """Store the judge's heads."""
-    _save(judge.heads_state(), folder / JUDGE, dict(notes))
+    return save_weights(weights_file(folder, JUDGE), JUDGE, {}, judge.heads_state(), trained_on, notes)
 
 
-def save_directions(directions: list[Direction], folder: Path) -> None:
-    """Store ranked directions, with the hash of the generator that they belong to."""
+def save_directions(directions: list[Direction], folder: Path, generator_hash: str) -> str:
+    """Store ranked directions, with the SHA-256 of the generator that they belong to."""
     records = []
     for direction in directions:
         record = asdict(direction)
         del record["vector"]
         records.append(record)
     vectors = torch.from_numpy(np.stack([direction.vector for direction in directions]))
-    notes = {"directions": records, "generator": file_hash(folder / GENERATOR)}
-    _save({"vectors": vectors}, folder / DIRECTIONS, notes)
+    configuration = {"generator": generator_hash, "directions": records}
+    path = weights_file(folder, DIRECTIONS)
+    return save_weights(
+        path, DIRECTIONS, configuration, {"vectors": vectors}, "factorised from the generator"
+    )
 
 
-def load_generator(folder: Path) -> tuple[Generator, dict[str, Any]]:
-    """The generator in evaluation mode and its notes.
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator from the store.
+
+    Attributes:
+        generator: in evaluation mode.
+        principal: the latents that guided it; None for one without a guide.
+        sha256: of the file.
+    """
+
+    generator: Generator
+    principal: PrincipalLatents | None
+    sha256: str
+
+    def new_encoder(self) -> StyleEncoder:
+        """An untrained encoder with the right start."""
+        network = self.generator.configuration
+        return StyleEncoder(network.image_channels, network.style_count, network.style_size, self.start())
+
+    def start(self) -> nn.Module:
+        """The encoder's first guess of w."""
+        if self.principal is None:
+            return MeanStart(self.generator.w_mean.mean(dim=0))
+        return PrincipalStart(self.principal, self.generator.mapping)
+
+
+def load_generator(store: WeightsStore) -> LoadedGenerator:
+    """The generator.
 
     Raises:
-        NotFoundError: there are no weights (404).
-        UnsupportedKindError, InvalidValueError: the file is damaged or of another kind.
+        InvalidValueError: there are no weights (code ``weights_missing``), or they do not fit.
+        UnsupportedKindError: the file is damaged.
     """
-    tensors, notes = _load(folder / GENERATOR)
+    stored = _stored(store, GENERATOR)
+    guide = {k[len(GUIDE_PREFIX) :]: v for k, v in stored.tensors.items() if k.startswith(GUIDE_PREFIX)}
+    others = {k: v for k, v in stored.tensors.items() if not k.startswith(GUIDE_PREFIX)}
     try:
-        generator = Generator(StyleGAN2Configuration(**notes["network"]))
-        generator.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+        network = StyleGAN2Configuration(**stored.configuration)
+        generator = Generator(network)
+        generator.load_state_dict(others)
+        principal = PrincipalLatents(network.latent_size, network.image_channels) if guide else None
+        if principal is not None:
+            principal.load_state_dict(guide)
+    except (TypeError, RuntimeError) as error:
         raise InvalidValueError(f"weights {GENERATOR}: do not fit a StyleGAN2 generator") from error
-    return generator.eval().requires_grad_(False), notes
+    return LoadedGenerator(generator.eval().requires_grad_(False), principal, stored.sha256)
 
 
-def load_encoder(folder: Path, generator: Generator) -> tuple[StyleEncoder, dict[str, Any]]:
-    """The encoder of this generator and its notes; raises as ``load_generator``."""
-    tensors, notes = _load(folder / ENCODER)
-    _check_generator(folder, notes, ENCODER)
-    network = generator.configuration
-    encoder = StyleEncoder(
-        network.image_channels, network.style_count, network.style_size, generator.w_mean[0]
-    )
+def load_encoder(store: WeightsStore, loaded: LoadedGenerator) -> StyleEncoder:
+    """The encoder of this generator; raises as ``load_generator``."""
+    stored = _stored(store, ENCODER)
+    _check_owner(stored, loaded.sha256)
+    encoder = loaded.new_encoder()
     try:
-        encoder.load_state_dict(tensors)
+        encoder.load_learned(stored.tensors)
     except RuntimeError as error:
-        raise InvalidValueError(f"weights {ENCODER}: do not fit the generator beside them") from error
-    return encoder.eval().requires_grad_(False), notes
+        raise InvalidValueError(f"weights {ENCODER}: do not fit the generator") from error
+    return encoder.eval().requires_grad_(False)
 
 
-def load_judge(folder: Path) -> tuple[LesionJudge, dict[str, Any]]:
-    """The judge and its notes; raises as ``load_generator``."""
-    tensors, notes = _load(folder / JUDGE)
+def load_judge(store: WeightsStore) -> LesionJudge:
+    """The judge; raises as ``load_generator``."""
+    stored = _stored(store, JUDGE)
     judge = LesionJudge()
     try:
-        judge.load_heads(tensors)
+        judge.load_heads(dict(stored.tensors))
     except RuntimeError as error:
         raise InvalidValueError(f"weights {JUDGE}: do not fit the judge") from error
-    return judge.eval().requires_grad_(False), notes
+    return judge.eval().requires_grad_(False)
 
 
-def load_directions(folder: Path) -> tuple[Direction, ...]:
+def load_directions(store: WeightsStore, generator_hash: str) -> tuple[Direction, ...]:
     """The ranked directions of the generator; raises as ``load_generator``."""
-    tensors, notes = _load(folder / DIRECTIONS)
-    _check_generator(folder, notes, DIRECTIONS)
+    stored = _stored(store, DIRECTIONS)
+    _check_owner(stored, generator_hash)
     try:
         return tuple(
             Direction(vector=vector.numpy(), **{**record, "layers": tuple(record["layers"])})
-            for vector, record in zip(tensors["vectors"], notes["directions"])
+            for vector, record in zip(stored.tensors["vectors"], stored.configuration["directions"])
         )
     except (KeyError, TypeError) as error:
         raise InvalidValueError(f"weights {DIRECTIONS}: hold no directions") from error
 
 
-def file_hash(path: Path) -> str:
-    """The first 16 hexadecimal digits of a file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_LENGTH]
-
-
 @dataclass(frozen=True)
 class CourseModels:
-    """All networks that inversion and progression need, from one folder.
+    """All networks that inversion and progression need.
 
     Attributes:
         generator, encoder, judge: in evaluation mode.
         directions: ranked, the strongest first.
-        weights_hash: of the generator's file.
+        weights_hash: SHA-256 of the generator's file.
     """
 
     generator: Generator
@@ -137,38 +193,29 @@ class CourseModels:
     weights_hash: str
 
     @classmethod
-    def load(cls, folder: Path) -> CourseModels:
-        """Read the folder; raises as ``load_generator``."""
-        generator, _ = load_generator(folder)
-        encoder, _ = load_encoder(folder, generator)
-        judge, _ = load_judge(folder)
-        return cls(generator, encoder, judge, load_directions(folder), file_hash(folder / GENERATOR))
+    def load(cls, store: WeightsStore) -> CourseModels:
+        """Those of a store, kept until its files change; raises as ``load_generator``."""
+        paths = [
+            store.require(name, TASK_NAME, instead="") for name in (GENERATOR, ENCODER, JUDGE, DIRECTIONS)
+        ]
+        return _loaded(store, tuple((path, path.stat().st_mtime_ns) for path in paths))
 
 
-def _check_generator(folder: Path, notes: Mapping[str, Any], name: str) -> None:
-    if notes.get("generator") != file_hash(folder / GENERATOR):
-        raise InvalidValueError(f"weights {name}: belong to another generator than {GENERATOR} beside them")
+@lru_cache(maxsize=LOADED_AT_ONCE)
+def _loaded(store: WeightsStore, files: tuple[tuple[Path, int], ...]) -> CourseModels:
+    loaded = load_generator(store)
+    encoder, judge = load_encoder(store, loaded), load_judge(store)
+    return CourseModels(
+        loaded.generator, encoder, judge, load_directions(store, loaded.sha256), loaded.sha256
+    )
 
 
-def _save(tensors: Mapping[str, torch.Tensor], path: Path, notes: Mapping[str, Any]) -> None:
-    half = {name: value.detach().half().contiguous().cpu() for name, value in tensors.items()}
-    with whole_file(path) as beside:
-        save_file(half, str(beside), metadata={"notes": json.dumps(notes)})
+def _stored(store: WeightsStore, name: str) -> StoredWeights:
+    return load_weights(store.require(name, TASK_NAME, instead=""), name)
 
 
-def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise NotFoundError(
-            f"weights {path.name}: the skin course has none here; train them with "
-            "'medsynth train skin_lesion --stage gan', then encoder and classifier",
-            code="no_weights",
+def _check_owner(stored: StoredWeights, generator_hash: str) -> None:
+    if stored.configuration.get("generator") != generator_hash:
+        raise InvalidValueError(
+            f"weights {stored.kind}: belong to another generator than the one beside them"
         )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-            notes = json.loads((file.metadata() or {}).get("notes", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UnsupportedKindError(f"weights {path.name}: not a readable safetensors file") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise InvalidValueError(f"weights {path.name}: hold NaN or infinite values")
-    return tensors, notes

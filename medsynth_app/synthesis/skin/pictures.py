@@ -6,8 +6,6 @@ import io
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from medsynth_app.synthesis.skin.progression import SIMULATION_NOTICE, Progression
@@ -70,6 +68,10 @@ def animation(progression: Progression) -> bytes:
 
 def curve(progression: Progression) -> Image.Image:
     """Melanoma probability, perceptual distance, lesion area and change outside the lesion against alpha."""
+    # Takes a second to import; only this picture needs it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     figure = Figure(figsize=(8, 5), facecolor="white", layout="constrained")
     canvas = FigureCanvasAgg(figure)
     series = (

@@ -27,12 +27,14 @@ from medsynth_app.synthesis.skin.models import (
     save_encoder,
     save_generator,
     save_judge,
+    weights_file,
 )
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.training import Progress, Trainer, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
+from medsynth_app.synthesis.weights import WeightsStore
 
 SHOWN_PER_CLASS = 8
 CHECKED_IMAGES = 64
@@ -72,8 +74,14 @@ def train_generator(
 
     trainer = Trainer(configuration, lesions.images, lesions.labels, run, measure)
     trainer.run(on_progress, should_stop)
-    save_generator(trainer.average, folder, {"images": trainer.seen, "classes": list(CLASSES)})
-    return folder / GENERATOR
+    save_generator(
+        trainer.average,
+        folder,
+        {"images": trainer.seen, "classes": list(CLASSES)},
+        trainer.principal,
+        described(lesions),
+    )
+    return weights_file(folder, GENERATOR)
 
 
 @torch.no_grad()
@@ -104,18 +112,24 @@ def train_encoder(
     Returns:
         The figures on held-out lesions: ``held_out_squared_error`` with images in -1..1.
     """
-    generator, _ = load_generator(folder)
+    loaded = load_generator(WeightsStore((folder,)))
     checked = torch.from_numpy(held_out.images[:CHECKED_IMAGES]).float() / 127.5 - 1.0
 
     @torch.no_grad()
     def measure(encoder: StyleEncoder) -> dict[str, float]:
         styles, _ = encoder(checked)
-        return {"held_out_squared_error": float(functional.mse_loss(generator.synthesis(styles), checked))}
+        return {
+            "held_out_squared_error": float(functional.mse_loss(loaded.generator.synthesis(styles), checked))
+        }
 
-    trainer = EncoderTrainer(configuration, generator, lesions.images, folder / "encoder", measure)
+    trainer = EncoderTrainer(
+        configuration, loaded.generator, lesions.images, folder / "encoder", measure, loaded.start()
+    )
     trainer.run(on_progress, should_stop)
     figures = measure(trainer.encoder)
-    save_encoder(trainer.encoder, folder, {"images": trainer.seen, **figures})
+    save_encoder(
+        trainer.encoder, folder, loaded.sha256, {"images": trainer.seen, **figures}, described(lesions)
+    )
     return figures
 
 
@@ -129,7 +143,7 @@ def train_classifier(
     """Stage ``classifier``: the judge's weights in ``folder``; returns its figures on held-out lesions."""
     judge = train_judge(configuration, lesions, on_progress)
     figures = judge_figures(judge, held_out)
-    save_judge(judge, folder, {"images": len(lesions.images), **figures})
+    save_judge(judge, folder, figures, described(lesions))
     return figures
 
 
@@ -141,12 +155,13 @@ def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12)
         layers: styles that the directions change; empty = the middle half.
         count: directions.
     """
-    if not (folder / GENERATOR).is_file() or not (folder / JUDGE).is_file():
+    if not all(weights_file(folder, name).is_file() for name in (GENERATOR, JUDGE)):
         return []
-    generator, _ = load_generator(folder)
-    judge, _ = load_judge(folder)
-    found = ranked_directions(generator, judge, layers or middle_layers(generator), count)
-    save_directions(found, folder)
+    store = WeightsStore((folder,))
+    loaded = load_generator(store)
+    generator = loaded.generator
+    found = ranked_directions(generator, load_judge(store), layers or middle_layers(generator), count)
+    save_directions(found, folder, loaded.sha256)
     return [
         {"name": direction.name, "melanoma_slope": direction.melanoma_slope, **direction.effects}
         for direction in found
@@ -158,3 +173,9 @@ def middle_layers(generator: Generator) -> tuple[int, ...]:
     total = generator.configuration.style_count
     first, last = (round(share * total) for share in DEFAULT_SHARE_OF_LAYERS)
     return tuple(range(first, last))
+
+
+def described(lesions: Lesions) -> str:
+    """Which images, in a sentence, for the catalogue."""
+    counts = np.bincount(lesions.labels, minlength=len(CLASSES))
+    return f"dermatoscopic pictures: {counts[0]} of nevi, {counts[1]} of melanomas"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+from medsynth_app.synthesis.stylegan2.network import MappingNetwork
+from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
 
 PYRAMID_CHANNELS = 96
 STAGE_CHANNELS = (24, 48, 96, 160, 192)
@@ -71,6 +76,51 @@ def _doubled(features: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+class MeanStart(nn.Module):
+    """Where the encoder of a generator without a guide begins: the mean w.
+
+    Args:
+        w_mean: (W,).
+    """
+
+    w_mean: torch.Tensor
+
+    def __init__(self, w_mean: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("w_mean", w_mean.clone())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, W)."""
+        return self.w_mean.expand(len(images), -1)
+
+
+class PrincipalStart(nn.Module):
+    """Where the encoder of a guided generator begins: the w of the image's principal latents, mean over classes.
+
+    Args:
+        principal: as the generator was guided by.
+        mapping: the generator's.
+    """
+
+    def __init__(self, principal: PrincipalLatents, mapping: MappingNetwork) -> None:
+        super().__init__()
+        self.principal = principal
+        self.mapping = mapping
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, W) of images (N, C, R, R), -1..1."""
+        latent = self.principal(images)
+        if not self.mapping.classes:
+            return self.mapping(latent)
+        of_class = [
+            self.mapping(latent, torch.full((len(latent),), number, device=latent.device))
+            for number in range(self.mapping.classes)
+        ]
+        return torch.stack(of_class).mean(dim=0)
+
+
 class StyleEncoder(nn.Module):
     """Image -> w+ (Tov et al., "Designing an Encoder for StyleGAN Image Manipulation", 2021): one w for all
     layers, and an offset for every layer but the first, which are released one after the other.
@@ -79,14 +129,13 @@ class StyleEncoder(nn.Module):
         image_channels: 1 or 3.
         style_count: L.
         style_size: length of w.
-        w_mean: (W,) to which the network adds.
+        start: first guess of w, to which the network adds; belongs to the generator and is not stored here.
     """
 
-    w_mean: torch.Tensor
-
-    def __init__(self, image_channels: int, style_count: int, style_size: int, w_mean: torch.Tensor) -> None:
+    def __init__(self, image_channels: int, style_count: int, style_size: int, start: nn.Module) -> None:
         super().__init__()
         self.style_count = style_count
+        self.start = start
         self.trunk = PyramidTrunk(image_channels)
         self.depths = nn.ModuleList(
             nn.Sequential(
@@ -98,8 +147,26 @@ class StyleEncoder(nn.Module):
         )
         size = HEAD_CHANNELS * HEAD_SIDE**2
         self.first = nn.Linear(size, style_size)
+        nn.init.zeros_(self.first.weight)
+        nn.init.zeros_(self.first.bias)
         self.offsets = nn.ModuleList(_offset_head(size, style_size) for _ in range(style_count - 1))
-        self.register_buffer("w_mean", w_mean.clone())
+
+    def learned_state(self) -> dict[str, torch.Tensor]:
+        """What is stored: everything but the start."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("start.")}
+
+    def load_learned(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take up what ``learned_state`` gave.
+
+        Raises:
+            RuntimeError: it does not fit.
+        """
+        start = {f"start.{name}": value for name, value in self.start.state_dict().items()}
+        self.load_state_dict({**state, **start})
+
+    def learned_parameters(self) -> list[nn.Parameter]:
+        """What an optimizer moves."""
+        return [parameter for name, parameter in self.named_parameters() if not name.startswith("start.")]
 
     def forward(self, images: torch.Tensor, released: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Extended styles of images.
@@ -116,7 +183,7 @@ class StyleEncoder(nn.Module):
             functional.adaptive_avg_pool2d(depth(values), HEAD_SIDE).flatten(1)
             for depth, values in zip(self.depths, self.trunk(images))
         )
-        w = self.w_mean + self.first(coarse)
+        w = self.start(images) + self.first(coarse)
         offsets = [
             head(coarse if layer < COARSE_STYLES else middle if layer < MIDDLE_STYLES else fine)
             for layer, head in enumerate(self.offsets[:released], start=1)

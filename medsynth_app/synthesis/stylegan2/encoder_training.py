@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
-from medsynth_app.synthesis.stylegan2.encoder import LatentDiscriminator, StyleEncoder
+from medsynth_app.synthesis.stylegan2.encoder import LatentDiscriminator, MeanStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.losses import logistic_pair, non_saturating
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.projected import PhotographFeatures, perceptual_distance
@@ -56,8 +57,8 @@ class EncoderConfiguration:
     perceptual: float = 0.5
     offset: float = 2e-4
     latent: float = 0.02
-    first_release: int = 4000
-    release_every: int = 400
+    first_release: int = 1000
+    release_every: int = 100
     turn_images: bool = True
     store_every: int = 2000
     seed: int = 0
@@ -86,6 +87,7 @@ class EncoderTrainer:
         images: (N, C, R, R) uint8.
         folder: where ``last.pt`` and ``history.jsonl`` go.
         measure: called with the encoder at every checkpoint; its figures join the history.
+        start: first guess of w, see ``StyleEncoder``; the mean w by default.
 
     Raises:
         InvalidValueError: images of another size, or a folder with another run.
@@ -98,6 +100,7 @@ class EncoderTrainer:
         images: np.ndarray,
         folder: Path,
         measure: Callable[[StyleEncoder], dict[str, float]] | None = None,
+        start: nn.Module | None = None,
     ) -> None:
         network = generator.configuration
         wanted = (network.image_channels, network.resolution, network.resolution)
@@ -111,11 +114,14 @@ class EncoderTrainer:
         self.generator = generator.eval().requires_grad_(False)
         self.features = PhotographFeatures().to(self.device)
         torch.manual_seed(configuration.seed)
+        start = start or MeanStart(generator.w_mean.mean(dim=0))
         self.encoder = StyleEncoder(
-            network.image_channels, network.style_count, network.style_size, generator.w_mean.mean(dim=0)
+            network.image_channels, network.style_count, network.style_size, start
         ).to(self.device)
         self.judge = LatentDiscriminator(network.style_size).to(self.device)
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), configuration.learning_rate, (0.9, 0.99))
+        self.optimizer = torch.optim.Adam(
+            self.encoder.learned_parameters(), configuration.learning_rate, (0.9, 0.99)
+        )
         self.judge_optimizer = torch.optim.Adam(
             self.judge.parameters(), configuration.latent_rate, (0.0, 0.99)
         )
@@ -175,7 +181,7 @@ class EncoderTrainer:
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), LARGEST_GRADIENT)
+        norm = torch.nn.utils.clip_grad_norm_(self.encoder.learned_parameters(), LARGEST_GRADIENT)
         if torch.isfinite(norm):
             self.optimizer.step()
         self._update_judge(active.detach(), chance, step)
@@ -219,7 +225,7 @@ class EncoderTrainer:
             "configuration": _fingerprint(self.configuration),
             "seen": self.seen,
             "history": json.dumps(self.history),
-            "encoder": self.encoder.state_dict(),
+            "encoder": self.encoder.learned_state(),
             "judge": self.judge.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "judge_optimizer": self.judge_optimizer.state_dict(),
@@ -235,7 +241,7 @@ class EncoderTrainer:
             raise InvalidValueError(
                 f"folder {self.folder.name!r} holds a run of another configuration; choose another folder"
             )
-        self.encoder.load_state_dict(state["encoder"])
+        self.encoder.load_learned(state["encoder"])
         self.judge.load_state_dict(state["judge"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.judge_optimizer.load_state_dict(state["judge_optimizer"])

@@ -19,8 +19,9 @@ from medsynth_app.synthesis.skin.models import (
     save_generator,
     save_judge,
 )
-from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
+from medsynth_app.synthesis.stylegan2.encoder import MeanStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
+from medsynth_app.synthesis.weights import WeightsStore
 
 NETWORK = StyleGAN2Configuration(
     resolution=64, classes=2, latent_size=8, style_size=16, channel_base=256, channel_max=16, channel_min=8
@@ -52,22 +53,23 @@ def toy_folder(
 ) -> Path:
     """All weights of the toy course on disk."""
     folder = tmp_path_factory.mktemp("course")
-    save_generator(toy_generator, folder, {"images": 0})
+    digest = save_generator(toy_generator, folder, {"images": 0})
     torch.manual_seed(0)
-    save_encoder(StyleEncoder(3, 10, 16, torch.zeros(16)), folder, {})
+    encoder = StyleEncoder(3, 10, 16, MeanStart(torch.zeros(16)))
+    torch.nn.init.normal_(encoder.first.weight, std=0.1)
+    save_encoder(encoder, folder, digest, {})
     save_judge(toy_judge, folder, {})
     vector = np.eye(16)[3]
     named = [("pigment_1", vector), ("border_1", np.eye(16)[5])]
-    save_directions(
-        [Direction(name, v, 1.0, (2, 3, 4), 1.0, 0.5, {"pigment": 1.0}) for name, v in named], folder
-    )
+    directions = [Direction(name, v, 1.0, (2, 3, 4), 1.0, 0.5, {"pigment": 1.0}) for name, v in named]
+    save_directions(directions, folder, digest)
     return folder
 
 
 @pytest.fixture(scope="session")
 def toy_models(toy_folder: Path) -> CourseModels:
     """The toy course, read back."""
-    return CourseModels.load(toy_folder)
+    return CourseModels.load(WeightsStore((toy_folder,)))
 
 
 def picture_bytes(size: tuple[int, int] = (100, 75), mode: str = "RGB", kind: str = "PNG") -> bytes:

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
+from medsynth_app.options import parse_options
+from medsynth_app.synthesis.skin.catalogue import TRAINER_OPTIONS, train_stage
 from medsynth_app.synthesis.skin.dataset import HELD_OUT_SHARE, is_held_out, read_lesions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration
 from medsynth_app.synthesis.skin.models import CourseModels
@@ -24,6 +26,7 @@ from medsynth_app.synthesis.skin.training import (
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.training import GuideConfiguration, TrainingConfiguration
+from medsynth_app.synthesis.weights import WeightsStore
 
 
 def _png(array: np.ndarray) -> bytes:
@@ -105,8 +108,26 @@ def test_all_stages_end_in_a_course(collection: Path, tmp_path: Path) -> None:
     assert figures["held_out_squared_error"] > 0
     ranked = rank_directions(tmp_path, count=3)
     assert len(ranked) == 3
-    models = CourseModels.load(tmp_path)
+    models = CourseModels.load(WeightsStore((tmp_path,)))
     assert [direction.name for direction in models.directions] == [row["name"] for row in ranked]
+
+
+def test_the_trainer_runs_a_stage_and_publishes(collection: Path, tmp_path: Path) -> None:
+    options, _ = parse_options(
+        TRAINER_OPTIONS, {"stage": "gan", "images": "8", "resolution": 32, "guided": False}
+    )
+    told: list[int] = []
+    figures = train_stage(
+        collection,
+        tmp_path / "run",
+        options,
+        tmp_path / "shipped",
+        lambda progress: told.append(progress.step),
+    )
+    assert figures["stage"] == "gan"
+    assert (tmp_path / "shipped" / "skin_lesion_generator.safetensors").is_file()
+    with pytest.raises(InvalidValueError, match="stage: 'all' must be one of gan, encoder, classifier"):
+        parse_options(TRAINER_OPTIONS, {"stage": "all"})
 
 
 def test_missing_table_and_columns_are_named(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
+from medsynth_app.synthesis.stylegan2.encoder import MeanStart, PrincipalStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
+from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
 from medsynth_app.synthesis.stylegan2.transforms import to_pictures
 
 NETWORK = StyleGAN2Configuration(
@@ -27,15 +28,33 @@ def _generator() -> Generator:
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 64), (3, 64), (3, 128)])
 def test_shapes(channels: int, side: int) -> None:
-    encoder = StyleEncoder(channels, 10, 16, torch.zeros(16))
+    encoder = StyleEncoder(channels, 10, 16, MeanStart(torch.zeros(16)))
     styles, offsets = encoder(torch.randn(2, channels, side, side))
     assert styles.shape == (2, 10, 16)
     assert offsets.shape == (2, 9, 16)
 
 
+def test_a_guided_generator_starts_from_the_principal_latents() -> None:
+    generator = _generator()
+    images = torch.rand(40, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    principal = PrincipalLatents(8, 3)
+    principal.fit(images, seed=0)
+    encoder = StyleEncoder(3, 10, 16, PrincipalStart(principal, generator.mapping))
+    styles, _ = encoder(images[:2])
+    latent = principal(images[:2])
+    wanted = (
+        generator.mapping(latent, torch.tensor([0, 0])) + generator.mapping(latent, torch.tensor([1, 1]))
+    ) / 2
+    torch.testing.assert_close(styles[:, 0], wanted)
+    assert not any(name.startswith("start.") for name in encoder.learned_state())
+    other = StyleEncoder(3, 10, 16, PrincipalStart(principal, generator.mapping))
+    other.load_learned(encoder.learned_state())
+    assert torch.equal(other(images[:1])[0], encoder(images[:1])[0])
+
+
 def test_offsets_are_released_one_by_one() -> None:
     torch.manual_seed(0)
-    encoder = StyleEncoder(3, 10, 16, torch.zeros(16))
+    encoder = StyleEncoder(3, 10, 16, MeanStart(torch.zeros(16)))
     for head in encoder.offsets:
         torch.nn.init.normal_(head[2].weight)
     image = torch.randn(1, 3, 64, 64)

@@ -1,0 +1,215 @@
+"""The three tasks of the skin course behind the manners that all generators share.
+
+``skin_lesion_synthesis`` makes a lesion that nobody has, ``skin_lesion_inversion`` finds a photograph in the
+generator, ``skin_lesion_progression`` walks from there along a direction.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from medsynth_app import __version__
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.options import Option
+from medsynth_app.synthesis.conditions import ConditionTable
+from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
+from medsynth_app.synthesis.privacy import low_resolution_embedding
+from medsynth_app.synthesis.skin.dataset import CLASSES
+from medsynth_app.synthesis.skin.inversion import Inversion, invert, network_input, read_lesion_picture
+from medsynth_app.synthesis.skin.models import CourseModels, load_generator
+from medsynth_app.synthesis.skin.pictures import animation, contact_sheet, curve
+from medsynth_app.synthesis.skin.progression import (
+    FEWEST_STEPS,
+    LARGEST_ALPHA,
+    MOST_STEPS,
+    SIMULATION_NOTICE,
+    ProgressionRequest,
+    chosen_direction,
+    walk,
+)
+from medsynth_app.synthesis.stylegan2.generator import sample_picture
+from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS, picture_grid, to_pictures
+from medsynth_app.synthesis.weights import WeightsStore
+
+SYNTHESIS, INVERSION, PROGRESSION = (
+    "skin_lesion_synthesis", "skin_lesion_inversion", "skin_lesion_progression"
+)  # fmt: skip
+MOST_REFINEMENT_STEPS = 1000
+EMBEDDING_SIZE, EMBEDDING_SEED = 48, 0
+FRAMING = Option("framing", "crop", "How a picture becomes square: cut, or its edge repeated.", FRAMINGS)
+REFINEMENT = Option(
+    "refinement_steps", 0, "Steps of descent after the encoder; 200 take some seconds.",
+    minimum=0, maximum=MOST_REFINEMENT_STEPS,
+)  # fmt: skip
+SYNTHESIS_CONDITIONS = ConditionTable(
+    (
+        Option("lesion_class", "any", "Kind of lesion.", ("any", *CLASSES)),
+        Option("truncation", 0.8, "0 = the mean lesion, 1 = all the variety.", minimum=0, maximum=1),
+    )
+)
+INVERSION_CONDITIONS = ConditionTable(
+    (
+        FRAMING,
+        REFINEMENT,
+        Option(
+            "picture", "reconstruction", "What is answered; a comparison shows photograph, reconstruction, difference.",
+            ("reconstruction", "comparison"),
+        ),
+    )
+)  # fmt: skip
+
+
+def _check_walk(conditions: Mapping[str, Any]) -> None:
+    if conditions["alpha_from"] == conditions["alpha_to"]:
+        raise InvalidValueError(f"alpha_to: {conditions['alpha_to']:g} must differ from alpha_from")
+
+
+PROGRESSION_CONDITIONS = ConditionTable(
+    (
+        FRAMING,
+        REFINEMENT,
+        Option("direction", "", "Name of a direction; empty = the one that moves the classifier most."),
+        Option("alpha_from", 0.0, "Start of the walk.", minimum=-LARGEST_ALPHA, maximum=LARGEST_ALPHA),
+        Option("alpha_to", 3.0, "End of the walk.", minimum=-LARGEST_ALPHA, maximum=LARGEST_ALPHA),
+        Option("steps", 9, "Pictures of the walk.", minimum=FEWEST_STEPS, maximum=MOST_STEPS),
+        Option("picture", "contact_sheet", "What is answered.", ("contact_sheet", "curve")),
+        Option("animation", False, "Add an animated GIF to the facts, as a data URI."),
+    ),
+    _check_walk,
+)
+
+
+class SkinLesionSynthesis:
+    """Random or class-conditional lesions.
+
+    Args:
+        store: where the weights are.
+    """
+
+    def __init__(self, store: WeightsStore) -> None:
+        self.store = store
+
+    def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
+        """One lesion (R, R, 3).
+
+        Raises:
+            InvalidValueError: no weights, or a condition that is not allowed.
+        """
+        loaded = load_generator(self.store)
+        generator = loaded.generator
+        wanted = str(request.conditions["lesion_class"])
+        label = None if wanted == "any" or not generator.configuration.classes else CLASSES.index(wanted)
+        picture = sample_picture(generator, request.seed, label, float(request.conditions["truncation"]))
+        progress(1.0)
+        return Synthetic(picture, None, _mark(SYNTHESIS, request, loaded.sha256))
+
+
+class SkinLesionInversion:
+    """The nearest lesion of the generator to a photograph.
+
+    Args:
+        store: where the weights are.
+    """
+
+    def __init__(self, store: WeightsStore) -> None:
+        self.store = store
+
+    def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
+        """The reconstruction (R, R, 3), or photograph, reconstruction and difference side by side.
+
+        Raises:
+            MedSynthError: as ``read_lesion_picture``; InvalidValueError without weights.
+        """
+        models = CourseModels.load(self.store)
+        inversion = _inversion(models, request)
+        progress(1.0)
+        if request.conditions["picture"] == "comparison":
+            picture = _comparison(inversion)
+        else:
+            picture = to_pictures(inversion.reconstruction)[0]
+        mark = _mark(INVERSION, request, models.weights_hash)
+        return Synthetic(picture, None, mark, facts=_inversion_facts(inversion))
+
+
+class SkinLesionProgression:
+    """The course of a lesion: contact sheet or curve, the pictures as frames, a record per step in the facts.
+
+    Args:
+        store: where the weights are.
+    """
+
+    def __init__(self, store: WeightsStore) -> None:
+        self.store = store
+
+    def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
+        """The walk; raises as ``SkinLesionInversion``."""
+        models, conditions = CourseModels.load(self.store), request.conditions
+        asked = ProgressionRequest(
+            str(conditions["direction"]),
+            float(conditions["alpha_from"]),
+            float(conditions["alpha_to"]),
+            int(conditions["steps"]),
+        )
+        chosen_direction(models.directions, asked.direction)  # refused before the picture is worked on
+        inversion = _inversion(models, request)
+        progress(0.5)
+        course = walk(inversion.styles, asked, models.directions, models.generator, models.judge)
+        facts = {**_inversion_facts(inversion), **course.as_dict()}
+        if conditions["animation"]:
+            facts["animation"] = "data:image/gif;base64," + base64.b64encode(animation(course)).decode()
+        shown = curve(course) if conditions["picture"] == "curve" else contact_sheet(course, inversion.target)
+        progress(1.0)
+        return Synthetic(
+            np.asarray(shown),
+            None,
+            _mark(PROGRESSION, request, models.weights_hash),
+            frames=tuple(to_pictures(course.images)),
+            facts=facts,
+        )
+
+
+def lesion_embedding(array: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) -> (48,) of length 1: the low-resolution embedding through a fixed random projection.
+
+    Shorter than the embedding itself, so that the reference of thousands of training pictures stays small, and
+    no training picture can be drawn from it.
+    """
+    whole = low_resolution_embedding(array)
+    projection = np.random.default_rng(EMBEDDING_SEED).normal(size=(EMBEDDING_SIZE, len(whole)))
+    vector = projection @ whole
+    return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+
+
+def _inversion(models: CourseModels, request: GenerationRequest) -> Inversion:
+    if request.image is None:
+        raise InvalidValueError("file: a dermatoscopic photograph is needed")
+    picture = read_lesion_picture(request.image)
+    side, conditions = models.generator.configuration.resolution, request.conditions
+    target = network_input(picture, side, str(conditions["framing"]))
+    steps = int(conditions["refinement_steps"])
+    return invert(target, models.generator, models.encoder, models.judge.features, steps)
+
+
+def _comparison(inversion: Inversion) -> np.ndarray:
+    """Photograph, reconstruction, absolute difference side by side."""
+    target, made = to_pictures(inversion.target)[0], to_pictures(inversion.reconstruction)[0]
+    difference = np.abs(target.astype(np.int16) - made.astype(np.int16)).astype(np.uint8)
+    return np.asarray(picture_grid(np.stack([target, made, difference]), 3))
+
+
+def _inversion_facts(inversion: Inversion) -> dict[str, Any]:
+    return {
+        "squared_error": inversion.squared_error,
+        "perceptual_distance": inversion.perceptual,
+        "perceptual_backbone": "EfficientNet-Lite0, not LPIPS",
+        "simulation": SIMULATION_NOTICE,
+    }
+
+
+def _mark(task: str, request: GenerationRequest, weights_hash: str) -> SyntheticMark:
+    return SyntheticMark(task, __version__, request.seed, dict(request.conditions), weights_hash)
