@@ -21,11 +21,13 @@ from lib.catalogue import (
     synthesis_weights,
 )
 from lib.clinical_service import ClinicalService
+from lib.datastore import CaseDatastore
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
 from lib.publication import noting_publication, on_behalf
 from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
+from lib.server.folder_lock import hold_folder
 from lib.server.hardening import harden
 from lib.settings import Settings
 from monailabel.config import settings as monailabel_settings
@@ -119,6 +121,9 @@ class MedSynthApp(MONAILabelApp):
         """The server is about to answer: put the protections and our own routes in place."""
         from monailabel.app import app as server  # noqa: PLC0415 - exists only once the server starts
 
+        store = self.datastore()
+        assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
+        self.folder_lock = hold_folder(store.root)
         remember_server()
         super().on_init_complete()
         self.clinic.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from http import HTTPStatus
@@ -11,11 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from medsynth_app.errors import MedSynthError, OverloadedError
+from medsynth_app.errors import MedSynthError, OverloadedError, StaleError, StorageFullError
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+STORAGE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PATH = re.compile(r"(?<![\w.])/(?:[\w.@+-]+/)+[\w.@+-]*")
 
 
@@ -24,6 +26,7 @@ def add_error_handlers(server: FastAPI) -> None:
     server.add_exception_handler(MedSynthError, answer_deliberate)
     server.add_exception_handler(RequestValidationError, answer_validation)
     server.add_exception_handler(HTTPException, answer_http)
+    server.add_exception_handler(OSError, answer_os_error)
     server.add_exception_handler(Exception, answer_unexpected)
 
 
@@ -61,9 +64,25 @@ def answer_validation(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+def answer_os_error(request: Request, error: Exception) -> JSONResponse:
+    """The disk is full, or a file went away while it was needed; every other one is a defect."""
+    assert isinstance(error, OSError)  # noqa: S101
+    if error.errno in STORAGE_FULL:
+        logger.error("the disk takes no more", exc_info=error)
+        return answer_deliberate(request, StorageFullError("storage: the server's disk is full; nothing was kept"))
+    if isinstance(error, FileNotFoundError):
+        logger.error("a file is gone", exc_info=error)
+        return answer_deliberate(
+            request, StaleError("a file that this needs was removed meanwhile; ask for the list again", code="gone")
+        )
+    return answer_unexpected(request, error)
+
+
 def answer_http(request: Request, error: Exception) -> JSONResponse:
     """HTTP errors of MONAI Label's and Starlette's own code."""
     assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in STORAGE_FULL:
+        return answer_os_error(request, error.__cause__)  # while the body was being received
     try:
         code = HTTPStatus(error.status_code).name.lower()
     except ValueError:

@@ -227,7 +227,7 @@ def start_server() -> Any:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The server most tests share. Cases: ``case_1`` unlabelled, ``case_2`` and ``case_3`` labelled, ``volume``."""
     root = tmp_path_factory.mktemp("served")
-    served = start(root, inference_slots="2", inference_queue="2", maximum_upload_mb="8")
+    served = start(root, inference_slots="2", inference_queue="2", maximum_upload_mb="8", maximum_volume_mb="64")
     write_case(served.studies, "case_1", make_head(seed=1))
     write_case(served.studies, "case_2", make_head(seed=2), with_label=True)
     write_case(served.studies, "case_3", make_head(seed=3), with_label=True)

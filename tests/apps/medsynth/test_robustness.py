@@ -1,0 +1,289 @@
+"""What breaks a server: broken files, a full disk, a second server, SIGKILL. Nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import requests
+
+from medsynth_app.audit import broken_lines
+
+KILLS = int(os.environ.get("MEDSYNTH_KILLS", "4"))
+"""The full run has 50."""
+CASES = ("case_1", "case_2", "case_3")
+SHAPE = (16, 16, 12)
+
+
+@dataclass
+class Preloaded:
+    """A server that starts quickly, because its imports are done; on the same folders each time."""
+
+    root: Path
+    port: int
+    starter: subprocess.Popen[str]
+    process: int = 0
+    conf: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def studies(self) -> Path:
+        return self.root / "studies"
+
+    def log(self) -> str:
+        return (self.root / "log").read_text(errors="replace")
+
+    def start(self, studies: Path | None = None) -> int:
+        """Fork a server; answers its number at once."""
+        pairs = [part for key, value in self.conf.items() for part in ("--conf", key, value)]
+        arguments = [
+            "start_server", "--app", str(Path(__file__).resolve().parents[3] / "apps" / "medsynth"), "--studies",
+            str(studies or self.studies), "--host", "127.0.0.1", "--port", str(self.port), *pairs,
+        ]  # fmt: skip
+        return int(self._ask([arguments, str(self.root / "log")]))
+
+    def _ask(self, message: Any) -> str:
+        assert self.starter.stdin
+        assert self.starter.stdout
+        self.starter.stdin.write(json.dumps(message) + "\n")
+        self.starter.stdin.flush()
+        return self.starter.stdout.readline().strip()
+
+    def start_and_wait(self) -> None:
+        self.process = self.start()
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            try:
+                if requests.get(f"{self.url}/info/", timeout=30).ok:
+                    return
+            except requests.RequestException:
+                time.sleep(0.05)
+        raise AssertionError(self.log()[-2000:])
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        os.kill(self.process, signal.SIGKILL)
+        assert self._ask(self.process) == "gone"
+        self.process = 0
+
+
+@pytest.fixture(scope="module")
+def preloaded(build: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+    root = tmp_path_factory.mktemp("robust")
+    for name in CASES:
+        build.case(root / "studies", name, build.head(SHAPE, seed=len(name)))
+    build.weights(root / "model" / f"{build.model}.safetensors")
+    (root / "temporary").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    repository = Path(__file__).resolve().parents[3]
+    environment = {
+        **os.environ, "PYTHONPATH": str(repository), "TMPDIR": str(root / "temporary"), "HOME": str(root),
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    starter = subprocess.Popen(
+        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("preloaded_server.py"))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+    )  # fmt: skip
+    assert starter.stdout
+    while (line := starter.stdout.readline().strip()) != "ready":
+        assert starter.poll() is None, line
+    server = Preloaded(root, port, starter, conf={"model_folder": str(root / "model")})
+    yield server
+    if server.process:
+        server.kill()
+    starter.kill()
+    starter.wait()
+
+
+# ---- a running server ----
+
+
+@pytest.fixture
+def running(preloaded: Preloaded) -> Preloaded:
+    if not preloaded.process:
+        preloaded.start_and_wait()
+    return preloaded
+
+
+def label_of(build: Any, path: Path, seed: int) -> np.ndarray:
+    labels = np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8)
+    build.nifti(path, labels, build.affine(SHAPE))
+    return labels
+
+
+def put(url: str, case: str, path: Path, tag: str = "final") -> requests.Response:
+    with open(path, "rb") as file:
+        return requests.put(
+            f"{url}/datastore/label", params={"image": case, "tag": tag}, files={"label": (path.name, file)}, timeout=60
+        )
+
+
+def stored(url: str, case: str, folder: Path, tag: str = "final") -> np.ndarray:
+    answer = requests.get(f"{url}/datastore/label", params={"label": case, "tag": tag}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    path = folder / f"stored-{case}.nii.gz"
+    path.write_bytes(answer.content)
+    return np.asarray(nib.load(path).dataobj)
+
+
+def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(running: Preloaded) -> None:
+    second = running.start()
+    end = time.monotonic() + 60
+    message = f"another server (process {running.process})"
+    while message not in running.log() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert message in running.log()
+    assert running._ask(second) == "gone"
+    assert requests.get(f"{running.url}/info/", timeout=30).ok
+
+
+def test_a_full_disk_costs_only_the_request_that_met_it(running: Preloaded, build: Any, tmp_path: Path) -> None:
+    kept = label_of(build, tmp_path / "a.nii.gz", 1)
+    assert put(running.url, "case_1", tmp_path / "a.nii.gz").status_code == 200
+    label_of(build, tmp_path / "b.nii.gz", 2)
+    # a process whose files may not grow past this sees what a full disk shows: a write that fails half-way
+    resource.prlimit(running.process, resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+    try:
+        for path, name in (("datastore/label?image=case_1", "label"), ("datastore/image?image=new", "file")):
+            with open(tmp_path / "b.nii.gz", "rb") as file:
+                answer = requests.put(f"{running.url}/{path}", files={name: ("b.nii.gz", file)}, timeout=60)
+            assert (answer.status_code, answer.json()["code"]) == (507, "storage_full"), answer.text
+    finally:
+        resource.prlimit(running.process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    np.testing.assert_array_equal(stored(running.url, "case_1", tmp_path), kept)
+    assert requests.get(f"{running.url}/datastore/image/info?image=new", timeout=30).status_code == 404
+    assert list((running.root / "temporary").glob("medsynth-*")) == []
+    assert list(running.studies.rglob(".*-*.case_1*")) == []
+    assert put(running.url, "case_1", tmp_path / "b.nii.gz").status_code == 200
+
+
+def test_a_case_deleted_while_it_is_used_is_an_answer_and_no_defect(running: Preloaded, build: Any) -> None:
+    statuses: set[int] = set()
+    stop = threading.Event()
+
+    def use() -> None:
+        session = requests.Session()
+        while not stop.is_set():
+            for path in ("image?image=fleeting", "image/info?image=fleeting", "?output=all"):
+                statuses.add(session.get(f"{running.url}/datastore/{path}", timeout=60).status_code)
+            query = {"image": "fleeting", "output": "json"}
+            statuses.add(session.post(f"{running.url}/infer/{build.model}", params=query, timeout=60).status_code)
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(6):
+        folder = build.case(running.studies, "fleeting", build.head(SHAPE))
+        time.sleep(0.3)
+        for path in sorted(folder.iterdir()):
+            path.unlink()
+        folder.rmdir()
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert max(statuses) < 500, statuses
+    assert 200 in statuses
+
+
+# ---- SIGKILL ----
+
+
+def test_sigkill_at_random_moments_loses_no_acknowledged_label(running: Preloaded, build: Any, tmp_path: Path) -> None:
+    chance = random.Random(5)
+    files = [tmp_path / f"{n}.nii.gz" for n in range(6)]
+    arrays = [label_of(build, path, seed) for seed, path in enumerate(files)]
+    tags = ("final", "second")
+    # what may be there: the last acknowledged label, or one that was on its way after it
+    allowed: dict[tuple[str, str], list[int]] = {(case, tag): [] for case in CASES for tag in tags}
+    known: set[tuple[str, str]] = set()
+    acknowledged = 0
+
+    def write(keys: list[tuple[str, str]], seed: int) -> None:
+        nonlocal acknowledged
+        own = random.Random(seed)
+        while True:
+            key, number = own.choice(keys), own.randrange(len(files))
+            allowed[key].append(number)
+            try:
+                if put(running.url, key[0], files[number], key[1]).status_code != 200:
+                    return
+            except requests.RequestException:
+                return
+            allowed[key] = [number]
+            known.add(key)
+            acknowledged += 1
+
+    keys = list(allowed)
+    for turn in range(KILLS):
+        threads = [threading.Thread(target=write, args=(keys[n::3], 100 * turn + n)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(chance.uniform(0.05, 1.5))
+        running.kill()
+        for thread in threads:
+            thread.join()
+        running.start_and_wait()
+        for (case, tag), numbers in allowed.items():
+            if (case, tag) in known:
+                found = stored(running.url, case, tmp_path, tag)
+                assert any(np.array_equal(found, arrays[n]) for n in numbers), (turn, case, tag)
+    assert acknowledged >= KILLS
+    assert list(running.studies.rglob(".*-????????.*")) == [], "half-written files are swept"
+    audit = running.studies / ".medsynth" / "audit.jsonl"
+    whole = [line for line in audit.read_bytes().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+    assert len(whole) >= acknowledged
+    assert len(broken_lines(audit)) <= 2 * KILLS, "at most the line that a kill cut off, and the one after it"
+
+
+# ---- broken files at start ----
+
+
+def test_a_server_starts_on_broken_state_files_and_keeps_the_labels(
+    preloaded: Preloaded, build: Any, tmp_path: Path
+) -> None:
+    if not preloaded.process:
+        preloaded.start_and_wait()
+    kept = label_of(build, tmp_path / "a.nii.gz", 9)
+    assert put(preloaded.url, "case_2", tmp_path / "a.nii.gz").status_code == 200
+    preloaded.kill()
+    own = preloaded.studies / ".medsynth"
+    index = preloaded.studies / "datastore_v2.json"
+    index.write_bytes(index.read_bytes()[:100])
+    audit = own / "audit.jsonl"
+    audit.write_bytes(audit.read_bytes()[:-20])
+    for name in ("rounds", "display", "labels"):
+        for path in (own / name).rglob("*") if (own / name).is_dir() else ():
+            if path.is_file():
+                path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (preloaded.root / "model" / f"{build.model}").mkdir(exist_ok=True)
+    (preloaded.root / "model" / f"{build.model}" / "train_stats.json").write_text('{"epoch": NaN, "x')
+    # a clock that jumped: everything is from tomorrow
+    for path in (index, *preloaded.studies.rglob("*.nii.gz")):
+        os.utime(path, (time.time() + 86400,) * 2)
+    preloaded.start_and_wait()
+    np.testing.assert_array_equal(stored(preloaded.url, "case_2", tmp_path), kept)
+    for path in ("info/", "datastore/?output=all", "datastore/image?image=case_1", "medsynth/api/audit"):
+        assert requests.get(f"{preloaded.url}/{path}", timeout=60).status_code == 200, path
+    assert put(preloaded.url, "case_1", tmp_path / "a.nii.gz").status_code == 200
+    assert "datastore_v2.json is broken" in preloaded.log()
