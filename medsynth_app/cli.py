@@ -15,6 +15,7 @@ from medsynth_app.commands import (
     generate,
     hospitals,
     serve,
+    skin_progression,
     train,
     users,
 )
@@ -32,6 +33,7 @@ application.command("evaluate")(evaluate.evaluate)
 application.command("doctor")(doctor.doctor)
 application.command("cross-check")(cross_check.cross_check)
 application.command("dicom")(dicom.dicom)
+application.command("skin-progression")(skin_progression.skin_progression)
 application.add_typer(users.application, name="users")
 application.add_typer(hospitals.application, name="hospitals")
 application.add_typer(train.application, name="train")

@@ -12,6 +12,9 @@ from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import Conditions
 from medsynth_app.synthesis.generator import Generator
 from medsynth_app.synthesis.privacy import Embedding
+from medsynth_app.synthesis.skin import catalogue as skin_training
+from medsynth_app.synthesis.skin import generator as skin
+from medsynth_app.synthesis.skin import models as skin_models
 from medsynth_app.synthesis.training import ReportTraining
 from medsynth_app.synthesis.tumor import catalogue as tumor
 from medsynth_app.synthesis.weights import WeightsStore, read_origin
@@ -198,5 +201,46 @@ TUMOR_ROWS = (
     ),
 )
 
-CATALOGUE = Catalogue(rows=TUMOR_ROWS)
+SKIN_ROWS = (
+    CatalogueRow(
+        task=skin.SYNTHESIS,
+        generator="stylegan2",
+        description="A nevus or melanoma that nobody has, as a dermatoscopic picture.",
+        conditions=skin.SYNTHESIS_CONDITIONS,
+        build=skin.SkinLesionSynthesis,
+        weights={"": skin_models.GENERATOR},
+        is_picture=True,
+        embedding=skin.lesion_embedding,
+    ),
+    CatalogueRow(
+        task=skin.INVERSION,
+        generator="stylegan2",
+        description="A dermatoscopic photograph found again in the generator.",
+        conditions=skin.INVERSION_CONDITIONS,
+        build=skin.SkinLesionInversion,
+        weights={"": skin_models.ENCODER},
+        takes_image="needed",
+        is_picture=True,
+    ),
+    CatalogueRow(
+        task=skin.PROGRESSION,
+        generator="stylegan2",
+        description=f"The course of a skin lesion from a photograph. {skin.SIMULATION_NOTICE}",
+        conditions=skin.PROGRESSION_CONDITIONS,
+        build=skin.SkinLesionProgression,
+        weights={"": skin_models.DIRECTIONS},
+        takes_image="needed",
+        is_picture=True,
+    ),
+)
+SKIN_TRAINER = TrainerRow(
+    task=skin_training.TRAINER,
+    description="Train the course of a skin lesion on HAM10000's layout, stage by stage.",
+    options=skin_training.TRAINER_OPTIONS,
+    train=lambda asked, report: skin_training.train_stage(
+        asked.data, asked.folder, asked.options, asked.publish_to, report
+    ),
+)
+
+CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *SKIN_ROWS), trainers=(SKIN_TRAINER,))
 """Every generator that MedSynth offers."""
