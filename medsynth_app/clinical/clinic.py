@@ -65,6 +65,8 @@ class Clinic:
         self.configuration = configuration
         self.pictures = PictureStore(configuration.picture_folder)
         self._opening = threading.RLock()
+        # one of its own: who searches a symptom must not wait until atlas and lesion library are loaded
+        self._loading = threading.Lock()
 
     # ---- opened at first use -------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class Clinic:
     @property
     def tools(self) -> AssessmentTools:
         """Atlas, score and directory; about 20 s the first time on a machine, then from the cache."""
-        with self._opening:
+        with self._loading:
             return self._tools
 
     @property
@@ -123,12 +125,12 @@ class Clinic:
         given = self.configuration
         atlas: Atlas = load_atlas(given.cache_folder)
         library = load_lesion_library(atlas, given.library, given.cache_folder)
-        version = self._repository.knowledge_version()
+        version = self.repository.knowledge_version()
         return AssessmentTools(
             atlas=atlas,
-            checker=CrossChecker(self._definitions, library),
-            red_flags=self._repository.red_flags(),
-            directory=self._directory,
+            checker=CrossChecker(self.definitions, library),
+            red_flags=self.repository.red_flags(),
+            directory=self.directory,
             knowledge_version=f"{version['version']}:{str(version['checksum'])[:16]}",
             registration=given.registration,
         )
