@@ -15,6 +15,9 @@ from torch.nn import functional
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.contrast import withhold_contrast
 
+RAW_MEAN = (2.5, 6.0)
+"""Mean of a brain's raw intensities in their standard deviations: the range in BraTS, by sequence and case."""
+
 
 @dataclass(frozen=True)
 class AugmentationConfiguration:
@@ -29,7 +32,7 @@ class AugmentationConfiguration:
         flip_probability: left and right change places (the other axes would give heads that do not exist).
         gamma_probability / gamma_range: contrast curve, per sequence.
         brightness_probability / brightness_deviation: factor and shift, per sequence.
-        bias_field_probability / bias_field_strength: smooth multiplicative field.
+        bias_field_probability / bias_field_strength: smooth multiplicative field, per sequence.
         noise_probability / noise_deviation: Gaussian noise.
         blur_probability: lower resolution simulated by down- and upsampling.
         sequence_dropout_probability: one sequence is blanked.
@@ -48,8 +51,8 @@ class AugmentationConfiguration:
     gamma_range: tuple[float, float] = (0.7, 1.5)
     brightness_probability: float = 0.3
     brightness_deviation: float = 0.15
-    bias_field_probability: float = 0.2
-    bias_field_strength: float = 0.3
+    bias_field_probability: float = 0.3
+    bias_field_strength: float = 0.15
     noise_probability: float = 0.2
     noise_deviation: float = 0.15
     blur_probability: float = 0.15
@@ -201,8 +204,11 @@ def change_intensities(
             channel.add_(torch.randn(channel.shape, generator=generator), alpha=strength)
         if _happens(configuration.blur_probability, generator):
             channel.copy_(_lower_resolution(channel, _uniform(0.5, 1.0, generator)))
-    if _happens(configuration.bias_field_probability, generator):
-        image.mul_(_bias_field(tuple(image.shape[1:]), configuration.bias_field_strength, generator))
+        if _happens(configuration.bias_field_probability, generator):
+            field = _bias_field(tuple(channel.shape), configuration.bias_field_strength, generator)
+            # A coil's field multiplies the raw intensities, of which the z-score has taken the mean away.
+            mean = _uniform(*RAW_MEAN, generator)
+            channel.add_(mean).mul_(field).sub_(mean)
     if _happens(configuration.sequence_dropout_probability, generator):
         image[int(torch.randint(len(image), (), generator=generator))] = 0
     return image

@@ -226,3 +226,16 @@ def test_a_missing_sequence_stays_missing_in_shape() -> None:
 def test_a_probability_outside_its_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(InvalidValueError, match=f"{name}: .* must be between 0 and 1"):
         AugmentationConfiguration(**{name: value})
+
+
+def test_a_bias_field_brightens_each_sequence_in_its_own_way() -> None:
+    """Smooth brightening of one sequence alone: what enhancement must not be mistaken for."""
+    still = {n: 0.0 for n in vars(AugmentationConfiguration()) if n.endswith("_probability")}
+    configuration = AugmentationConfiguration(**{**still, "bias_field_probability": 1.0})
+    image = torch.zeros((2, 24, 24, 24))
+    change_intensities(image, configuration, torch.Generator().manual_seed(0))
+    assert float(image[0].std()) > 0.1
+    assert float(image[1].std()) > 0.1
+    assert abs(float(torch.corrcoef(image.flatten(1))[0, 1])) < 0.9
+    steps = image.diff(dim=1).abs().max()
+    assert float(steps) < 0.25 * float(image.max() - image.min())
