@@ -23,7 +23,10 @@ DESCRIP_BYTES = 79
 """The field holds 80 bytes; the last stays 0 for readers in C."""
 EXTENSION_CODE = 6
 """NIfTI-1 extension code of a plain-text comment (nifti1_io.h, NIFTI_ECODE_COMMENT)."""
-_EXTENSION_KEY = "medsynth_synthetic"
+MARK_KEY = "medsynth_synthetic"
+"""Key of the record in NIfTI extensions, NRRD key/value pairs and PNG text chunks."""
+HEADER_BYTES = 1 << 16
+"""Where NRRD and PNG files keep theirs."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def mark_synthetic(image: nib.Nifti1Image, mark: SyntheticMark) -> None:
     """Write the mark into an image's header, replacing an earlier one."""
     image.header["descrip"] = mark.short_text
     others = [extension for extension in image.header.extensions if _record(extension) is None]
-    text = json.dumps({_EXTENSION_KEY: mark.as_dict()}, sort_keys=True)
+    text = json.dumps({MARK_KEY: mark.as_dict()}, sort_keys=True)
     image.header.extensions[:] = [*others, nib.nifti1.Nifti1Extension(EXTENSION_CODE, text.encode())]
 
 
@@ -101,8 +104,12 @@ def is_synthetic(image: nib.Nifti1Image) -> bool:
 
 
 def is_marked_synthetic(path: Path) -> bool:
-    """Whether a file's header says that the image is synthetic; False for what is no NIfTI file."""
+    """Whether a NIfTI, NRRD or PNG file says that the image is synthetic; False for what is none of these."""
     try:
+        with open(path, "rb") as file:
+            start = file.read(HEADER_BYTES)
+        if start.startswith((b"NRRD", b"\x89PNG")):
+            return MARK_KEY.encode() in start
         image: Any = nib.load(path)
         return is_synthetic(image)
     except (ImageFileError, OSError, EOFError, ValueError, KeyError):
@@ -123,7 +130,7 @@ def _record(extension: Any) -> dict[str, Any] | None:
     content = extension.get_content()
     try:
         text = content.decode() if isinstance(content, bytes) else str(content)
-        record = json.loads(text.rstrip("\0"))[_EXTENSION_KEY]
+        record = json.loads(text.rstrip("\0"))[MARK_KEY]
     except (ValueError, KeyError, TypeError):
         return None
     return record if isinstance(record, dict) else None

@@ -11,6 +11,8 @@ from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import Conditions
 from medsynth_app.synthesis.generator import Generator
+from medsynth_app.synthesis.phantoms import generator as phantoms
+from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS
 from medsynth_app.synthesis.privacy import Embedding
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
@@ -201,6 +203,19 @@ TUMOR_ROWS = (
     ),
 )
 
+VOLUME_ROWS = (
+    CatalogueRow(
+        task="volume_synthesis",
+        generator="phantom",
+        description="A CT or MR volume that shows nobody.",
+        conditions=PHANTOM_CONDITIONS,
+        build=lambda store: phantoms.PhantomGenerator(),
+        kind_condition="volume_type",
+        kinds=VOLUME_KINDS,
+        trained_on="no weights: procedural anatomy; heads hold the ICBM 152 template brain",
+    ),
+)
+
 SKIN_ROWS = (
     CatalogueRow(
         task=skin.SYNTHESIS,
@@ -242,5 +257,5 @@ SKIN_TRAINER = TrainerRow(
     ),
 )
 
-CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *SKIN_ROWS), trainers=(SKIN_TRAINER,))
+CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *VOLUME_ROWS, *SKIN_ROWS), trainers=(SKIN_TRAINER,))
 """Every generator that MedSynth offers."""

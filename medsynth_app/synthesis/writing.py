@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file, whole_folder
 from medsynth_app.imaging.labels import write_label
-from medsynth_app.imaging.marking import SYNTHETIC_PREFIX, SyntheticMark, synthetic_nifti
+from medsynth_app.imaging.marking import MARK_KEY, SYNTHETIC_PREFIX, SyntheticMark, synthetic_nifti
 from medsynth_app.synthesis.generator import Synthetic
 from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, RESEARCH_NOTICE
 
@@ -25,8 +25,6 @@ PICTURE_AFFINE = np.array(
     [[-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 """(column, row, 0) -> RAS mm of a frontal picture: columns run to the patient's left, rows down."""
-MARK_KEY = "medsynth_synthetic"
-"""Key of the mark in NRRD and PNG files."""
 
 
 def default_ending(is_picture: bool) -> str:

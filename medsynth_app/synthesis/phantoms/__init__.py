@@ -1,0 +1,1 @@
+"""Procedural anatomy: volumes of six kinds from a seed, without weights."""

@@ -1,0 +1,1 @@
+"""A 3-D variational autoencoder with a patch discriminator; its latents also feed the diffusion model."""

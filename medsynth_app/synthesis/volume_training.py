@@ -1,0 +1,123 @@
+"""``medsynth train volume_synthesis``: a user's folder -> autoencoder (stage ``vae``), then diffusion of its codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.options import Option
+from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
+from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
+from medsynth_app.synthesis.vae_gan.generator import weights_name
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration
+from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, train_vae
+from medsynth_app.synthesis.volume_data import find_volumes, read_cubes, split
+from medsynth_app.synthesis.weights import ENDING
+
+STAGES = ("vae", "diffusion")
+TRAINER_OPTIONS = (
+    Option("stage", "vae", "The autoencoder, or the diffusion of its codes.", STAGES),
+    Option("volume_type", "mri_brain", "What the volumes show.", VOLUME_KINDS),
+    Option("sequence", "", "Only image files named ..._SEQUENCE, for example flair; empty = all."),
+    Option("validation", "", "Beginnings of names that are held out; empty = a fifth by the seed."),
+    Option("resolution", 64, "Voxels a side.", minimum=16, maximum=256),
+    Option("channels", "16,32,64", "Of each level of the network."),
+    Option("latent_channels", 4, "Of the code.", minimum=1, maximum=64),
+    Option("steps", 2000, "Updates in all.", minimum=1, maximum=10_000_000),
+    Option("batch_size", 2, "Volumes an update.", minimum=1, maximum=1024),
+    Option("learning_rate", 1e-3, "Top of the schedule.", minimum=1e-7, maximum=0.5),
+    Option("grow_until", 0, "Update until which it trains at half the resolution; 0 = never.", minimum=0, maximum=10**7),
+    Option("adversarial_from", 400, "Update at which the discriminator joins.", minimum=0, maximum=10**7),
+    Option("validate_every", 100, "Updates between validations.", minimum=1, maximum=10**6),
+    Option("patience", 0, "Validations without gain until it stops; 0 = never.", minimum=0, maximum=10**6),
+    Option("ema_decay", 0.99, "Of the moving average of the weights.", minimum=0, maximum=0.99999),
+    Option("checkpointing", False, "Less memory, a third more time."),
+    Option("mixed_precision", False, "bfloat16 where it can."),
+    Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31),
+)
+
+
+def train_volume_synthesis(
+    data: Path,
+    folder: Path,
+    options: Mapping[str, Any],
+    publish_to: Path | None,
+    device: str | None,
+    report: ReportTraining,
+) -> dict[str, Any]:
+    """One stage of the training; the same call goes on with an earlier run.
+
+    Args:
+        data: the user's volumes.
+        folder: checkpoints, and the weights where they are not published.
+        options: of ``TRAINER_OPTIONS``.
+        publish_to: folder for the finished weights.
+        device: ``cpu`` or ``cuda``; None = the best there is.
+        report: told about progress.
+
+    Raises:
+        InvalidValueError: an option, or a folder without fitting volumes.
+    """
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    volume_type, resolution = str(options["volume_type"]), int(options["resolution"])
+    configuration = VaeConfiguration(
+        resolution, _channels(options["channels"]), int(options["latent_channels"]), bool(options["checkpointing"])
+    )
+    volumes = find_volumes(data, str(options["sequence"]))
+    training, validation = split(volumes, str(options["validation"]), int(options["seed"]))
+    cubes, spacings = read_cubes(training, resolution, volume_type)
+    held_out = read_cubes(validation, resolution, volume_type)[0] if validation else cubes[:0]
+    target = (publish_to or folder) / f"{weights_name(METHODS[str(options['stage'])], volume_type)}{ENDING}"
+    run = VaeRun(
+        configuration=configuration,
+        losses=LossWeights(adversarial_from=int(options["adversarial_from"])),
+        loop=_loop(options, configuration),
+        volume_type=volume_type,
+        training=cubes,
+        validation=held_out,
+        spacing_mm=float(np.mean(spacings)),
+        trained_on=f"{len(cubes)} volumes of {data.name}{_of(options)}, {len(held_out)} held out",
+    )
+    stage_folder = folder / f"{options['stage']}-{volume_type}"
+    return {"stage": options["stage"], "weights": target.name, **train_vae(run, stage_folder, target, where, report)}
+
+
+METHODS = {"vae": "vae_gan", "diffusion": "diffusion"}
+
+
+def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:
+    grow_until, resolution = int(options["grow_until"]), configuration.resolution
+    stages = (Stage(0, resolution),)
+    if grow_until:
+        half = resolution // 2
+        if half < 16 or half % configuration.downsampling:
+            raise InvalidValueError(f"grow_until: half of the resolution {resolution} cannot be trained")
+        stages = (Stage(0, half), Stage(grow_until, resolution))
+    return LoopConfiguration(
+        steps=int(options["steps"]),
+        batch_size=int(options["batch_size"]),
+        stages=stages,
+        learning_rate=float(options["learning_rate"]),
+        warmup_steps=min(50, int(options["steps"]) // 10),
+        ema_decay=float(options["ema_decay"]),
+        validate_every=int(options["validate_every"]),
+        patience=int(options["patience"]),
+        mixed_precision=bool(options["mixed_precision"]),
+        seed=int(options["seed"]),
+    )
+
+
+def _of(options: Mapping[str, Any]) -> str:
+    return f" ({options['sequence']})" if options["sequence"] else ""
+
+
+def _channels(text: object) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in str(text).split(","))
+    except ValueError as error:
+        raise InvalidValueError(f"channels: {text!r} must be whole numbers like 16,32,64") from error
