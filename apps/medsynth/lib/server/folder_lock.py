@@ -19,6 +19,8 @@ PATIENCE_SECONDS = 3.0
 """A server that is being restarted may need a moment to go."""
 _LEFT_BEHIND = re.compile(r"\.(?:\d+-[0-9a-f]{8}|[0-9a-f]{32})\..+")
 """Names that files have before they are whole (see ``medsynth_app.files``): a killed server leaves them."""
+_DEEP_FOLDERS = ("versions", "labels", "display")
+"""Folders of our own with folders in them; the copies of DICOM series are left out, they are many."""
 
 
 def hold_folder(root: Path) -> FileLock:
@@ -48,8 +50,11 @@ def hold_folder(root: Path) -> FileLock:
 
 def _sweep(root: Path) -> None:
     """Remove half-written files and cases of a server that was killed; nobody was told that they are there."""
-    folders = [root, root / OWN_FOLDER, *(f for f in (root / "labels").glob("*") if f.is_dir())]
-    for path in (each for folder in folders for each in folder.glob(".*")):
+    own = root / OWN_FOLDER
+    shallow = [root, own, *(f for f in (root / "labels").glob("*") if f.is_dir())]
+    found = [path for folder in shallow for path in folder.glob(".*")]
+    found += [path for name in _DEEP_FOLDERS for path in (own / name).rglob(".*")]
+    for path in found:
         if _LEFT_BEHIND.fullmatch(path.name):
             logger.warning("something half-written by an earlier run is removed")
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
