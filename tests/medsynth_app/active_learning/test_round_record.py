@@ -46,6 +46,13 @@ def test_training_closes_a_round_and_later_labels_open_the_next(record: RoundsRe
     assert record.open_cases() == {"c"}
 
 
+def test_each_label_belongs_to_one_round_only(record: RoundsRecord) -> None:
+    for number, case in enumerate("abc"):
+        submit(record, case, 10 * number + 1)
+        train(record, 10 * number + 5)
+    assert [row["cases"] for row in record.rounds(3, None)] == [["a"], ["b"], ["c"]]
+
+
 def test_agreement_is_averaged_over_cases_and_the_last_label_counts(record: RoundsRecord) -> None:
     submit(record, "a", 1)
     submit(record, "b", 2)
