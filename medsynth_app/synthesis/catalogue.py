@@ -11,14 +11,17 @@ from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import Conditions
 from medsynth_app.synthesis.generator import Generator
+from medsynth_app.synthesis.latent_flow import generator as latent_flow
 from medsynth_app.synthesis.phantoms import generator as phantoms
 from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS
-from medsynth_app.synthesis.privacy import Embedding
+from medsynth_app.synthesis.privacy import Embedding, low_resolution_embedding
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
 from medsynth_app.synthesis.training import ReportTraining
 from medsynth_app.synthesis.tumor import catalogue as tumor
+from medsynth_app.synthesis.vae_gan import generator as vae_gan
+from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
 from medsynth_app.synthesis.weights import WeightsStore, read_origin
 
 DISCLAIMER = "Synthetic images are for research and education; they show no patient."
@@ -214,6 +217,36 @@ VOLUME_ROWS = (
         kinds=VOLUME_KINDS,
         trained_on="no weights: procedural anatomy; heads hold the ICBM 152 template brain",
     ),
+    CatalogueRow(
+        task="volume_synthesis",
+        generator="vae_gan",
+        description="A volume decoded from a drawn code of an autoencoder.",
+        conditions=vae_gan.LEARNED_CONDITIONS,
+        build=vae_gan.VaeGenerator,
+        kind_condition="volume_type",
+        kinds=VOLUME_KINDS,
+        weights={kind: vae_gan.weights_name("vae_gan", kind) for kind in VOLUME_KINDS},
+        embedding=low_resolution_embedding,
+    ),
+    CatalogueRow(
+        task="volume_synthesis",
+        generator="diffusion",
+        description="A volume by rectified flow of an autoencoder's codes.",
+        conditions=latent_flow.CONDITIONS,
+        build=latent_flow.FlowGenerator,
+        kind_condition="volume_type",
+        kinds=VOLUME_KINDS,
+        weights={kind: vae_gan.weights_name("diffusion", kind) for kind in VOLUME_KINDS},
+        embedding=low_resolution_embedding,
+    ),
+)
+VOLUME_TRAINER = TrainerRow(
+    task="volume_synthesis",
+    description="Train a volume generator on your own NIfTI, NRRD or DICOM volumes: stage vae, then diffusion.",
+    options=TRAINER_OPTIONS,
+    train=lambda asked, report: train_volume_synthesis(
+        asked.data, asked.folder, asked.options, asked.publish_to, asked.device, report
+    ),
 )
 
 SKIN_ROWS = (
@@ -257,5 +290,5 @@ SKIN_TRAINER = TrainerRow(
     ),
 )
 
-CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *VOLUME_ROWS, *SKIN_ROWS), trainers=(SKIN_TRAINER,))
+CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *VOLUME_ROWS, *SKIN_ROWS), trainers=(VOLUME_TRAINER, SKIN_TRAINER,))
 """Every generator that MedSynth offers."""

@@ -11,11 +11,13 @@ import torch
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
+from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
+from medsynth_app.synthesis.latent_flow.training import train_flow
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
-from medsynth_app.synthesis.vae_gan.generator import weights_name
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration
-from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, train_vae
+from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, encode_mean
+from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
 from medsynth_app.synthesis.volume_data import find_volumes, read_cubes, split
 from medsynth_app.synthesis.weights import ENDING
 
@@ -27,11 +29,18 @@ TRAINER_OPTIONS = (
     Option("validation", "", "Beginnings of names that are held out; empty = a fifth by the seed."),
     Option("resolution", 64, "Voxels a side.", minimum=16, maximum=256),
     Option("channels", "16,32,64", "Of each level of the network."),
+    Option("flow_channels", "32,64", "Of each level of the diffusion's network, multiples of 16."),
     Option("latent_channels", 4, "Of the code.", minimum=1, maximum=64),
     Option("steps", 2000, "Updates in all.", minimum=1, maximum=10_000_000),
     Option("batch_size", 2, "Volumes an update.", minimum=1, maximum=1024),
     Option("learning_rate", 1e-3, "Top of the schedule.", minimum=1e-7, maximum=0.5),
-    Option("grow_until", 0, "Update until which it trains at half the resolution; 0 = never.", minimum=0, maximum=10**7),
+    Option(
+        "grow_until",
+        0,
+        "Update until which it trains at half the resolution; 0 = never.",
+        minimum=0,
+        maximum=10**7,
+    ),
     Option("adversarial_from", 400, "Update at which the discriminator joins.", minimum=0, maximum=10**7),
     Option("validate_every", 100, "Updates between validations.", minimum=1, maximum=10**6),
     Option("patience", 0, "Validations without gain until it stops; 0 = never.", minimum=0, maximum=10**6),
@@ -66,13 +75,26 @@ def train_volume_synthesis(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     volume_type, resolution = str(options["volume_type"]), int(options["resolution"])
     configuration = VaeConfiguration(
-        resolution, _channels(options["channels"]), int(options["latent_channels"]), bool(options["checkpointing"])
+        resolution,
+        _channels(options["channels"]),
+        int(options["latent_channels"]),
+        bool(options["checkpointing"]),
     )
     volumes = find_volumes(data, str(options["sequence"]))
     training, validation = split(volumes, str(options["validation"]), int(options["seed"]))
     cubes, spacings = read_cubes(training, resolution, volume_type)
     held_out = read_cubes(validation, resolution, volume_type)[0] if validation else cubes[:0]
-    target = (publish_to or folder) / f"{weights_name(METHODS[str(options['stage'])], volume_type)}{ENDING}"
+    trained_on = f"{len(cubes)} volumes of {data.name}{_of(options)}, {len(held_out)} held out"
+    into = publish_to or folder
+    stage_folder = folder / f"{options['stage']}-{volume_type}"
+    autoencoder = into / f"{weights_name('vae_gan', volume_type)}{ENDING}"
+    if options["stage"] == "diffusion":
+        facts = {"trained_on": trained_on, "volume_type": volume_type}
+        target = into / f"{weights_name('diffusion', volume_type)}{ENDING}"
+        figures = _train_flow(
+            autoencoder, cubes, held_out, facts, options, stage_folder, target, where, report
+        )
+        return {"stage": "diffusion", "weights": target.name, **figures}
     run = VaeRun(
         configuration=configuration,
         losses=LossWeights(adversarial_from=int(options["adversarial_from"])),
@@ -81,18 +103,63 @@ def train_volume_synthesis(
         training=cubes,
         validation=held_out,
         spacing_mm=float(np.mean(spacings)),
-        trained_on=f"{len(cubes)} volumes of {data.name}{_of(options)}, {len(held_out)} held out",
+        trained_on=trained_on,
     )
-    stage_folder = folder / f"{options['stage']}-{volume_type}"
-    return {"stage": options["stage"], "weights": target.name, **train_vae(run, stage_folder, target, where, report)}
+    return {
+        "stage": "vae",
+        "weights": autoencoder.name,
+        **train_vae(run, stage_folder, autoencoder, where, report),
+    }
 
 
-METHODS = {"vae": "vae_gan", "diffusion": "diffusion"}
+def _train_flow(
+    autoencoder: Path,
+    cubes: np.ndarray,
+    held_out: np.ndarray,
+    facts: Mapping[str, Any],
+    options: Mapping[str, Any],
+    folder: Path,
+    target: Path,
+    device: torch.device,
+    report: ReportTraining,
+) -> dict[str, Any]:
+    """The second stage, on the codes of the first."""
+    if not autoencoder.is_file():
+        raise InvalidValueError(
+            f"stage: diffusion needs {autoencoder.name} of the stage vae; train that first"
+        )
+    vae, stored = load_vae(autoencoder)
+    shape = VaeConfiguration.from_dict(stored.configuration)
+    if cubes.shape[-1] != shape.resolution:
+        raise InvalidValueError(
+            f"resolution: {cubes.shape[-1]} differs from that of {autoencoder.name}, {shape.resolution}"
+        )
+    vae = vae.to(device)
+    codes, kept = (
+        encode_mean(vae, torch.from_numpy(part).to(device)).cpu()
+        if len(part)
+        else torch.zeros(0, *shape.latent_shape)
+        for part in (cubes, held_out)
+    )
+    figures = train_flow(
+        FlowConfiguration(shape.latent_channels, _channels(options["flow_channels"])),
+        _loop(options, shape),
+        codes,
+        kept,
+        stored.sha256,
+        facts,
+        folder,
+        target,
+        device,
+        report,
+    )
+    store_reference(target, cubes, held_out)
+    return figures
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:
     grow_until, resolution = int(options["grow_until"]), configuration.resolution
-    stages = (Stage(0, resolution),)
+    stages: tuple[Stage, ...] = (Stage(0, resolution),)
     if grow_until:
         half = resolution // 2
         if half < 16 or half % configuration.downsampling:

@@ -1,0 +1,1 @@
+"""Rectified flow of the autoencoder's codes: the ``diffusion`` generator of volumes."""

@@ -1,0 +1,72 @@
+"""``volume_synthesis`` by diffusion: a code from noise by rectified flow, decoded by the autoencoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from medsynth_app import __version__
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.options import Option
+from medsynth_app.synthesis.conditions import ConditionTable
+from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
+from medsynth_app.synthesis.latent_flow.losses import sample
+from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, build_flow
+from medsynth_app.synthesis.latent_flow.training import KIND
+from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE
+from medsynth_app.synthesis.vae_gan.generator import cube_as_volume, load_vae, weights_name
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, decode
+from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
+
+NAME = "volume_synthesis.diffusion"
+CONDITIONS = ConditionTable(
+    (VOLUME_TYPE, Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200))
+)
+
+
+class FlowGenerator:
+    """Volumes from noise.
+
+    Args:
+        store: where the weights of flow and autoencoder are.
+    """
+
+    def __init__(self, store: WeightsStore) -> None:
+        self.store = store
+
+    def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
+        """Make one volume (1, R, R, R) int16.
+
+        Raises:
+            InvalidValueError: no weights of that type are here, or flow and autoencoder do not belong together.
+        """
+        volume_type = str(request.conditions["volume_type"])
+        name = f"diffusion of {volume_type}"
+        stored = load_weights(self.store.require(weights_name("diffusion", volume_type), name), KIND)
+        vae, autoencoder = load_vae(self.store.require(weights_name("vae_gan", volume_type), name))
+        if stored.notes.get("autoencoder_sha256") != autoencoder.sha256:
+            raise InvalidValueError(
+                f"generator: the weights of {name} were trained with another autoencoder than the one on this server; "
+                "train the stage diffusion again",
+                code="weights_mismatch",
+            )
+        flow = _built(stored)
+        shape = (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape)
+        chance = torch.Generator().manual_seed(request.seed)
+        code = sample(
+            flow, shape, int(request.conditions["steps"]), chance, lambda share: progress(0.9 * share)
+        )
+        code = code * float(stored.notes["deviation"]) + float(stored.notes["mean"])
+        cube = decode(vae, code)[0].numpy()
+        mark = SyntheticMark(NAME, __version__, request.seed, dict(request.conditions), stored.sha256)
+        return cube_as_volume(cube, autoencoder, mark)
+
+
+def _built(stored: StoredWeights) -> nn.Module:
+    flow = build_flow(FlowConfiguration.from_dict(stored.configuration))
+    try:
+        flow.load_state_dict(dict(stored.tensors))
+    except RuntimeError as error:
+        raise InvalidValueError("weights: do not fit their own configuration") from error
+    return flow.eval().requires_grad_(False)
