@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lib.settings import MODEL_NAMES, TRAINER_NAMES, Settings
+from lib.settings import DEFAULT_TRAINERS, MODEL_NAMES, TRAINER_NAMES, Settings
 
 from medsynth_app.errors import InvalidValueError
 
@@ -15,7 +15,7 @@ APP = Path("app")
 def test_defaults() -> None:
     settings = Settings.from_conf({}, APP)
     assert settings == Settings(APP / "model")
-    assert (settings.models, settings.trainers) == (MODEL_NAMES, TRAINER_NAMES)
+    assert (settings.models, settings.trainers) == (MODEL_NAMES, DEFAULT_TRAINERS)
 
 
 @pytest.mark.parametrize(
