@@ -42,6 +42,7 @@ TRAINER_OPTIONS = (
         maximum=10**7,
     ),
     Option("adversarial_from", 400, "Update at which the discriminator joins.", minimum=0, maximum=10**7),
+    Option("perceptual", 0.05, "Weight of the perceptual loss; 0 = without.", minimum=0, maximum=100),
     Option("validate_every", 100, "Updates between validations.", minimum=1, maximum=10**6),
     Option("patience", 0, "Validations without gain until it stops; 0 = never.", minimum=0, maximum=10**6),
     Option("ema_decay", 0.99, "Of the moving average of the weights.", minimum=0, maximum=0.99999),
@@ -97,7 +98,9 @@ def train_volume_synthesis(
         return {"stage": "diffusion", "weights": target.name, **figures}
     run = VaeRun(
         configuration=configuration,
-        losses=LossWeights(adversarial_from=int(options["adversarial_from"])),
+        losses=LossWeights(
+            adversarial_from=int(options["adversarial_from"]), perceptual=float(options["perceptual"])
+        ),
         loop=_loop(options, configuration),
         volume_type=volume_type,
         training=cubes,
