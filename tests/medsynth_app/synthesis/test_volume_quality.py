@@ -42,10 +42,10 @@ def test_overlap_and_volume_are_different_things() -> None:
 
 def test_distances_of_gaussians() -> None:
     chance = np.random.default_rng(0)
-    first, second = chance.normal(0, 1, (4000, 3)), chance.normal(0, 3, (4000, 3)) + [2, 0, 0]
-    assert frechet_distance(first, second) == pytest.approx(4 + 3 * (1 - 3) ** 2, rel=0.07)
+    first, second = chance.normal(0, 1, (800, 3)), chance.normal(0, 3, (800, 3)) + [2, 0, 0]
+    assert frechet_distance(first, second) == pytest.approx(4 + 3 * (1 - 3) ** 2, rel=0.15)
     assert frechet_distance(first, first) == pytest.approx(0.0, abs=1e-8)
-    assert abs(kernel_distance(first, chance.normal(0, 1, (4000, 3)))) < 0.02
+    assert abs(kernel_distance(first, chance.normal(0, 1, (800, 3)))) < 0.08
     assert kernel_distance(first, second) > 1.0, "the spread alone is seen too"
     assert diversity(second) > 2 * diversity(first)
     with pytest.raises(InvalidValueError, match="at least 2"):
