@@ -38,8 +38,8 @@ from medsynth_app.synthesis.weights import WeightsStore
 
 SHOWN_PER_CLASS = 8
 CHECKED_IMAGES = 64
-DEFAULT_SHARE_OF_LAYERS = (0.25, 0.75)
-"""Middle layers: below lie place and size of everything, above only colour of the whole picture."""
+FIRST_SHARE_OF_LAYERS = 1 / 3
+"""Layers below hold place and size of everything: directions there change the skin as much as the lesion."""
 
 Report = Callable[[Progress], None]
 
@@ -152,7 +152,7 @@ def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12)
 
     Args:
         folder: of the course.
-        layers: styles that the directions change; empty = the middle half.
+        layers: styles that the directions change; empty = the last two thirds.
         count: directions.
     """
     if not all(weights_file(folder, name).is_file() for name in (GENERATOR, JUDGE)):
@@ -160,7 +160,7 @@ def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12)
     store = WeightsStore((folder,))
     loaded = load_generator(store)
     generator = loaded.generator
-    found = ranked_directions(generator, load_judge(store), layers or middle_layers(generator), count)
+    found = ranked_directions(generator, load_judge(store), layers or later_layers(generator), count)
     save_directions(found, folder, loaded.sha256)
     return [
         {"name": direction.name, "melanoma_slope": direction.melanoma_slope, **direction.effects}
@@ -168,11 +168,10 @@ def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12)
     ]
 
 
-def middle_layers(generator: Generator) -> tuple[int, ...]:
-    """The middle half of w+."""
+def later_layers(generator: Generator) -> tuple[int, ...]:
+    """The last two thirds of w+."""
     total = generator.configuration.style_count
-    first, last = (round(share * total) for share in DEFAULT_SHARE_OF_LAYERS)
-    return tuple(range(first, last))
+    return tuple(range(round(FIRST_SHARE_OF_LAYERS * total), total))
 
 
 def described(lesions: Lesions) -> str:

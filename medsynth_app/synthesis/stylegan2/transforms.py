@@ -40,7 +40,7 @@ def square_picture(picture: Image.Image, resolution: int, framing: str = "crop")
 
 def to_network(array: np.ndarray) -> torch.Tensor:
     """uint8 pictures (N, H, W, C) -> float (N, C, H, W), -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return torch.from_numpy(array.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def to_pictures(images: torch.Tensor) -> np.ndarray:
