@@ -8,13 +8,10 @@ only input that contradicts itself is an error. No voxel is ever changed.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from medsynth_app.clinical.cross_check import ConcordanceClass, CrossCheckCase, 
 from medsynth_app.clinical.cross_check_case import case_from_mask
 from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery
 from medsynth_app.clinical.intake import Answer, Intake
+from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.red_flags import RedFlag, raised_flags
 from medsynth_app.clinical.site_report import SiteConfiguration, SiteReport, describe_site
 from medsynth_app.clinical.symptom_model import SymptomKind
@@ -40,6 +38,9 @@ from medsynth_app.imaging.registration import (
 )
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
+
+MOST_NAMED_REGIONS = 8
+"""Most regions named below the picture of the regions."""
 
 
 @dataclass(frozen=True)
@@ -252,31 +253,28 @@ def locate_tumor(
 def draw_pictures(located: LocatedTumor) -> dict[str, bytes]:
     """PNG files for the report: ``mask`` always; ``regions`` and ``registration`` where the site is assessable."""
     known = located.registration.side_known
-    pictures = {"mask": draw_labels(located.volume, located.labels, side_known=known, title="Segmentation")}
+    pictures = {"mask": draw_labels(located.volume, located.labels, side_known=known)}
     if located.atlas_labels is not None:
         regions = np.where(located.labels > 0, located.atlas_labels, 0)
         pictures["regions"] = draw_labels(
-            located.volume, regions, side_known=known, title="Atlas regions in the tumour"
+            located.volume, regions, side_known=known, legend=_region_legend(regions, known)
         )
         pictures["registration"] = draw_registration(
-            located.volume, located.atlas_labels, tumor=located.labels > 0, side_known=known, title="Registration"
+            located.volume, located.atlas_labels, tumor=located.labels > 0, side_known=known
         )
     return pictures
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - the recursive JSON type
-    """Records, enumerations and tuples as JSON values; numbers that JSON cannot hold become None."""
-    if isinstance(value, Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+def _region_legend(regions: np.ndarray, side_known: bool) -> dict[int, str]:
+    """Codes of the largest regions in the picture, largest first: codes read the same in every language."""
+    counts = np.bincount(regions[regions > 0].ravel(), minlength=1)
+    legend = {}
+    for label in np.argsort(-counts, kind="stable")[:MOST_NAMED_REGIONS].tolist():
+        if counts[label]:
+            region = SIDED_REGIONS[label - 1]
+            letter = {Side.LEFT: " L", Side.RIGHT: " R"}.get(region.side, "") if side_known else ""
+            legend[label] = f"{region.region.code}{letter}"
+    return legend
 
 
 # ------------------------------------------------------------------------------------------- the steps

@@ -8,7 +8,7 @@ tumours: Larner 2003, JNNP 74:415, from Collier's series).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,7 @@ from medsynth_app.clinical.forward_model import (
     SymptomForwardModel,
 )
 from medsynth_app.clinical.lesion_library import LesionLibrary
+from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.score_interval import IntervalConfiguration, log_bayes_factor_interval
 from medsynth_app.clinical.symptom_model import (
     Handedness,
@@ -258,7 +259,8 @@ class CrossCheckResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; enumerations become their words."""
-        return _plain(asdict(self))
+        record: dict[str, Any] = plain(self)
+        return record
 
 
 class CrossChecker:
@@ -620,13 +622,3 @@ def _indeterminate(
     if not case.image_side_known:
         reasons.append(Reason.IMAGE_SIDE_UNKNOWN)
     return tuple(reasons)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -168,7 +168,9 @@ def run_cross_check_benchmark(
     raw = PlattCalibration(1.0, 0.0, "", 0).probability(np.concatenate([scores.own, scores.others[:, 0]]))
     counts = np.array([localising_count(patient, definitions) for patient in patients])
     sided = np.array([tells_side(patient, definitions) for patient in patients])
-    timing, processor_ms, classes_own, classes_other = _full_answers(checker, patients, others, configuration.timed_cases)
+    timing, processor_ms, classes_own, classes_other = _full_answers(
+        checker, patients, others, configuration.timed_cases
+    )
     result = CrossCheckBenchmark(
         patients=len(cohort),
         scored=len(patients),

@@ -151,7 +151,7 @@ class CrossCheckRepository:
         """Case -> class of its newest cross-check, of all cases that have any."""
         query = select(CrossCheckRow.case_id, CrossCheckRow.result).order_by(CrossCheckRow.created_at, CrossCheckRow.id)
         with self.database.reading() as session:
-            newest = {case: result for case, result in session.execute(query)}
+            newest = dict(session.execute(query).tuples().all())
         return {case: str(json.loads(result).get("concordance", "")) for case, result in newest.items()}
 
     def free_text(self, identifier: str) -> str:

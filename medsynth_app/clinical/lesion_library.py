@@ -11,9 +11,6 @@ together with its symptoms then cannot change a score.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +19,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import Atlas, default_cache_folder
+from medsynth_app.imaging.array_cache import default_cache_folder, keep_arrays, read_arrays
+from medsynth_app.imaging.atlas import Atlas
 from medsynth_app.imaging.brain_regions import Lobe, Side, SidedRegion
 
 LIBRARY_VERSION = "1"
@@ -153,10 +151,12 @@ def load_lesion_library(
     path = (
         default_cache_folder() if cache_folder is None else cache_folder
     ) / f"lesion_library_{version}.npz"
-    stored = _read_cached(path, (configuration.count, len(atlas.regions)))
+    count, sites = configuration.count, len(atlas.regions)
+    shapes = {"occupancy": (count, sites), "effective_ml": (count,), "proximity": (sites, sites)}
+    stored = read_arrays(path, shapes)
     if stored is None:
         library = build_lesion_library(atlas, configuration)
-        _write_whole(path, library)
+        keep_arrays(path, {name: getattr(library, name) for name in shapes})
         return library
     return LesionLibrary(
         stored["occupancy"],
@@ -350,34 +350,3 @@ def _noise_fields(
         smooth = gaussian_filter(generator.normal(size=shape), _NOISE_WIDTH_MM / 2.0, mode="wrap")[inside]
         fields.append((smooth - smooth.mean()) / max(float(smooth.std()), 1e-12))
     return np.stack(fields).astype(np.float32)
-
-
-def _read_cached(path: Path, shape: tuple[int, int]) -> dict[str, np.ndarray] | None:
-    """The arrays in the cache, or None if there are none or they cannot be used."""
-    expected = {"occupancy": shape, "effective_ml": shape[:1], "proximity": (shape[1], shape[1])}
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in expected}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return arrays if all(arrays[name].shape == expected[name] for name in expected) else None
-
-
-def _write_whole(path: Path, library: LesionLibrary) -> None:
-    """Write beside, then rename; a cache that cannot be written costs time the next run, not the answer."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                occupancy=library.occupancy,
-                effective_ml=library.effective_ml,
-                proximity=library.proximity,
-            )
-        Path(beside).replace(path)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from medsynth_app.errors import NotFoundError
+from medsynth_app.files import whole_file
 
 PICTURE_NAMES = ("mask", "regions", "registration")
 
@@ -31,11 +31,9 @@ class PictureStore:
             pictures: name -> PNG file.
         """
         folder = self._of(identifier)
-        folder.mkdir(parents=True, exist_ok=True)
         for name, content in pictures.items():
-            beside = folder / f".{uuid4().hex}"
-            beside.write_bytes(content)
-            os.replace(beside, folder / f"{name}.png")
+            with whole_file(folder / f"{name}.png") as beside:
+                beside.write_bytes(content)
 
     def load(self, identifier: str) -> dict[str, bytes]:
         """Name -> PNG file; empty where none are kept."""

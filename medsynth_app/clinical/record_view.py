@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from medsynth_app.clinical.assessment import plain
 from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
+from medsynth_app.clinical.plain import plain
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 

@@ -19,6 +19,7 @@ from medsynth_app.clinical.red_flags import EMERGENCY_EN, EMERGENCY_KO
 from medsynth_app.clinical.report_words import (
     ACTIONS,
     CONCORDANCE,
+    DIRECTIONS,
     EXPLANATIONS,
     GATE_MEANINGS,
     GATES,
@@ -289,7 +290,7 @@ class _Author:
     def _pictures(self, pictures: Mapping[str, bytes], names: Sequence[str]) -> Iterator[Block]:
         found = [name for name in names if name in pictures]
         if found:
-            yield Heading(self.word("pictures"))
+            yield Heading(self.word(f"pictures_{names[0]}"))
         for name in found:
             yield Picture(pictures[name], self.word(f"picture_{name}"))
 
@@ -305,13 +306,13 @@ class _Author:
         answer = self.pick(STATES, row["state"])
         if row["side"] in ("left", "right"):
             answer += f", {self.side(row['side'])}"
-        sign = "+" if row["nats"] > 0 else "-"
         effect = self.pick(WEIGHTS, row["weight_word"])
         places = "; ".join(
             f"{self.place(each['region'], each['side'])} {100 * each['share']:.0f} %" for each in row["sites"]
         )
         explained = self.pick(EXPLANATIONS, row["explanation"]) if row["state"] == "present" else ""
-        shown = effect if row["weight_word"] == "none" else f"{sign} {effect}"
+        direction = self.pick(DIRECTIONS, "for" if row["nats"] > 0 else "against")
+        shown = effect if row["weight_word"] == "none" else direction.format(effect)
         return self.symptom(row["id"]), answer, shown, explained, places if row["state"] == "present" else ""
 
     def _doubts_about_site(self) -> Iterator[Block]:
@@ -341,7 +342,7 @@ class _Author:
             columns = tuple(self.word(key) for key in ("region", "lobe", "volume", "of_tumor", "of_region"))
             rows = tuple(
                 (
-                    self.name_of(row), self.pick(LOBES, row["lobe"]), f"{row['tumor_ml']:.1f} ml",
+                    f"{self.name_of(row)} ({row['code']})", self.pick(LOBES, row["lobe"]), f"{row['tumor_ml']:.1f} ml",
                     f"{row['percent_of_tumor']:.0f}", f"{row['percent_of_region']:.0f}",
                 )
                 for row in self.site["regions"][:MOST_REGIONS]
@@ -377,7 +378,7 @@ class _Author:
         rows = tuple(
             (
                 self.pick(GATES, row["name"]),
-                f"{row['value']:.3g}",
+                _number(row["value"]),
                 self._limit(row["allowed"]),
                 self.yes_no(row["passed"]),
             )
@@ -387,7 +388,7 @@ class _Author:
 
     def _failed_gate(self, row: Mapping[str, Any]) -> str:
         name, limit = self.pick(GATES, row["name"]), self._limit(row["allowed"])
-        value = f"{name}: {row['value']:.3g} ({self.word('allowed')}: {limit})"
+        value = f"{name}: {_number(row['value'])} ({self.word('allowed')}: {limit})"
         own_words = row.get("meaning") if self.language == "en" else None
         return f"{value}. {own_words or self.pick(GATE_MEANINGS, row['name'])}."
 
@@ -453,3 +454,8 @@ class _Author:
         if subject in self.symptoms:
             return f"{self.symptom(subject)}: {text}"
         return f"{text} ({subject})" if code == "registered_by" else text
+
+
+def _number(value: float) -> str:
+    """Three digits that count, without an exponent."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

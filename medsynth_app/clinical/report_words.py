@@ -58,12 +58,16 @@ WORDS: dict[str, Words] = {
     "components": ("Pieces of the mask", "마스크 조각"),
     "piece": ("Piece", "조각"),
     "support": ("Symptoms say", "증상이 말하는 것"),
-    "pictures": ("Pictures", "그림"),
+    "pictures_mask": ("The mask", "마스크"),
+    "pictures_regions": ("The mask on the atlas", "아틀라스 위의 마스크"),
     "picture_mask": (
         "Mask: necrotic core blue, oedema green, enhancing tumour red. R is the patient's right.",
         "마스크: 괴사 파랑, 부종 초록, 조영증강 빨강. R은 환자의 오른쪽.",
     ),
-    "picture_regions": ("Atlas regions inside the mask, one colour each.", "마스크 안의 뇌 영역(영역마다 다른 색)."),
+    "picture_regions": (
+        "Atlas regions inside the mask, one colour each; the codes are those of the region table.",
+        "마스크 안의 뇌 영역(영역마다 다른 색). 기호는 영역 표의 기호와 같습니다.",
+    ),
     "picture_registration": (
         "Registration check: yellow is the atlas' brain, blue its ventricles; both must lie on the patient's own.",
         "정합 확인: 노랑은 아틀라스의 뇌 경계, 파랑은 뇌실. 환자의 경계와 맞아야 합니다.",
@@ -192,6 +196,9 @@ WEIGHTS: dict[str, Words] = {
     "moderate": ("moderate", "중간"),
     "strong": ("strong", "강함"),
 }
+
+DIRECTIONS: dict[str, Words] = {"for": ("for, {}", "지지({})"), "against": ("against, {}", "반대({})")}
+"""Whether an answer speaks for the mask or against it, and how strongly."""
 
 STATES: dict[str, Words] = {"present": ("yes", "있음"), "denied": ("no", "없음"), "not_asked": ("unknown", "모름")}
 

@@ -6,8 +6,7 @@ names come from the atlas. A report edits no voxel, and one that cannot be trust
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.ndimage import label as connected_components
 from scipy.spatial import cKDTree
 
+from medsynth_app.clinical.plain import plain
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas import Atlas
 from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Side, SidedRegion
@@ -223,8 +223,8 @@ class SiteReport:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers (three decimals) that fit ``site_report.schema.json``."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        record: dict[str, Any] = plain(self, digits=3)
+        return record
 
 
 def describe_site(
@@ -665,13 +665,3 @@ def _warnings(registration: Registration, crosses: bool, small: int) -> tuple[st
     if small:
         warnings.append(f"{small} piece(s) of the mask are smaller than the least volume and not described")
     return tuple(warnings)
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - the recursive JSON type
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool) or value is None or isinstance(value, (str, int)):
-        return value
-    return round(float(value), 3)

@@ -20,7 +20,7 @@ from medsynth_app.clinical.report_pdf import render_pdf
 from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, read_t1_like
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import default_cache_folder
+from medsynth_app.imaging.array_cache import default_cache_folder
 from medsynth_app.imaging.cases import CaseFiles, case_in_folder
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.inference import segment

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from medsynth_app.clinical.assessment import plain
 from medsynth_app.clinical.hospital_fhir import read_hospital_bundle
 from medsynth_app.clinical.hospital_import import CsvConfiguration, read_hospital_csv
 from medsynth_app.clinical.hospital_records import HospitalSource, ImportReport, ParsedHospitals
 from medsynth_app.clinical.hospitals import HospitalQuery
+from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.commands.cross_check import open_clinic
 from medsynth_app.commands.results import console, store_json

@@ -13,10 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import tempfile
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +22,10 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.imaging.array_cache import default_cache_folder, keep_arrays, read_arrays
 from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Side, SidedRegion
 from medsynth_app.imaging.geometry import resample
+from medsynth_app.imaging.template import load_t1_template
 from medsynth_app.imaging.volume import Volume
 
 RECIPE_VERSION = "1"
@@ -93,16 +91,11 @@ def load_atlas(cache_folder: Path | None = None) -> Atlas:
     folder = default_cache_folder() if cache_folder is None else cache_folder
     version = _version_hash()
     path = folder / f"brain_atlas_{version}.npz"
-    labels = _read_cached(path)
-    if labels is None:
-        labels = build_labels()
-        _write_whole(path, labels)
-    return Atlas(labels, atlas_affine(), version, SIDED_REGIONS)
-
-
-def default_cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/medsynth`` or ``~/.cache/medsynth``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "medsynth"
+    stored = read_arrays(path, {"labels": ATLAS_SHAPE})
+    if stored is None:
+        stored = {"labels": build_labels()}
+        keep_arrays(path, stored)
+    return Atlas(stored["labels"].astype(np.int16, copy=False), atlas_affine(), version, SIDED_REGIONS)
 
 
 def atlas_affine() -> np.ndarray:
@@ -110,12 +103,6 @@ def atlas_affine() -> np.ndarray:
     affine = np.diag([ATLAS_SPACING_MM, ATLAS_SPACING_MM, ATLAS_SPACING_MM, 1.0])
     affine[:3, 3] = (-98.0, -134.0, -72.0)
     return affine
-
-
-def load_t1_template() -> Volume:
-    """The ICBM 2009a symmetric T1, (1, 197, 233, 189) float32, 0 to 255, 1 mm, 0 outside the brain."""
-    image = nib.Nifti1Image.from_filename(_package_file(*_TEMPLATE))
-    return Volume(np.asarray(image.dataobj, np.float32)[None], np.asarray(image.affine, np.float64))
 
 
 def atlas_brain() -> tuple[np.ndarray, np.ndarray]:
@@ -139,31 +126,6 @@ def _version_hash() -> str:
     for source in (_PARCELLATION, _TEMPLATE):
         digest.update(_package_file(*source).read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _read_cached(path: Path) -> np.ndarray | None:
-    """The labels in the cache, or None if there are none or they cannot be used."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            labels = stored["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-    return labels if labels.shape == ATLAS_SHAPE and labels.dtype == np.int16 else None
-
-
-def _write_whole(path: Path, labels: np.ndarray) -> None:
-    """Write beside, then rename; a cache that cannot be written costs 2 s the next time, not the answer."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, labels=labels)
-        Path(beside).replace(path)
-    except OSError:
-        Path(beside).unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------------ the recipe

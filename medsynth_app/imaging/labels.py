@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.files import whole_file
 from medsynth_app.imaging.geometry import corner_distance, reorient
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.volume import Volume
@@ -140,11 +139,5 @@ def write_label(labels: np.ndarray, affine: np.ndarray, path: Path) -> None:
     if corner_distance(image.get_qform(), affine, labels.shape) > GRID_TOLERANCE_MM:  # type: ignore[arg-type]
         # A qform cannot hold shear; a wrong one would contradict the sform.
         image.set_qform(None, code=0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own for every writer: two threads may store the same label at once.
-    temporary = path.with_name(f".{uuid4().hex}.{path.name}")
-    try:
-        nib.save(image, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as beside:
+        nib.save(image, beside)

@@ -84,6 +84,7 @@ def draw_labels(
     at_voxel: tuple[int, int, int] | None = None,
     side_known: bool = True,
     title: str = "",
+    legend: Mapping[int, str] | None = None,
     style: PictureStyle = PictureStyle(),
 ) -> bytes:
     """Axial, coronal and sagittal slices with coloured labels.
@@ -95,6 +96,7 @@ def draw_labels(
         at_voxel: where the planes meet, index of ``image``; by default where most labels are, or the middle.
         side_known: draw R and L, or ``?`` where the header does not tell them.
         title: words above the panels (Latin letters).
+        legend: label -> its name (Latin letters), written below the panels beside the label's colour.
         style: how it looks.
 
     Returns:
@@ -106,7 +108,8 @@ def draw_labels(
     stack, point = _upright(image, [] if labels is None else [labels], at_voxel, style)
     canvas = _colored(stack.array[0], stack.array[1] if labels is not None else None, colors, style)
     panels = [_panel(canvas, stack.spacing, plane, point, side_known, style) for plane in _PLANES]
-    return _png([panels], title, style)
+    names = [(_color_of(label, colors), name) for label, name in (legend or {}).items()]
+    return _png([panels], title, style, names)
 
 
 def draw_registration(
@@ -214,11 +217,14 @@ def _colored(
     if labels is None:
         return canvas
     for value in np.unique(labels[labels != 0]).astype(int).tolist():
-        color = (colors or {}).get(value) or TUMOR_COLORS.get(value) or label_color(value)
         where = labels == value
-        blended = (1 - style.opacity) * canvas[where] + style.opacity * np.array(color)
+        blended = (1 - style.opacity) * canvas[where] + style.opacity * np.array(_color_of(value, colors))
         canvas[where] = blended.astype(np.uint8)
     return canvas
+
+
+def _color_of(label: int, colors: Mapping[int, Color] | None) -> Color:
+    return (colors or {}).get(label) or TUMOR_COLORS.get(label) or label_color(label)
 
 
 def _panel(
@@ -268,21 +274,35 @@ def _write_letters(panel: Image.Image, plane: _Plane, side_known: bool, style: P
         draw.text(place, word, (255, 255, 255), font, anchor, stroke_width=1, stroke_fill=(0, 0, 0))
 
 
-def _png(rows: Sequence[Sequence[Image.Image]], title: str, style: PictureStyle) -> bytes:
-    """Panels in rows, the title above, the notice below."""
+def _png(
+    rows: Sequence[Sequence[Image.Image]],
+    title: str,
+    style: PictureStyle,
+    legend: Sequence[tuple[Color, str]] = (),
+) -> bytes:
+    """Panels in rows, the title above, names of colours and the notice below."""
     gap, line = style.gap, style.font_pixels + 8
     widths = [sum(p.width for p in row) + gap * (len(row) + 1) for row in rows]
     heights = [max(p.height for p in row) for row in rows]
-    sheet = Image.new("RGB", (max(widths), sum(heights) + gap * (len(rows) + 1) + 2 * line), (0, 0, 0))
+    width, above = max(widths), line if title else 0
+    below = _legend_rows(legend, width - 2 * gap, style)
+    height = above + sum(heights) + gap * (len(rows) + 1) + line * (len(below) + 1)
+    sheet = Image.new("RGB", (width, height), (0, 0, 0))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(style.font_pixels)
     draw.text((gap, line // 2), title, fill=(230, 230, 230), font=font, anchor="lm")
-    y = line + gap
-    for row, height in zip(rows, heights):
+    y = above + gap
+    for row, tallest in zip(rows, heights):
         x = gap
         for panel in row:
-            sheet.paste(panel, (x, y + (height - panel.height) // 2))
+            sheet.paste(panel, (x, y + (tallest - panel.height) // 2))
             x += panel.width + gap
-        y += height + gap
+        y += tallest + gap
+    for names in below:
+        for x, color, name in names:
+            square = style.font_pixels
+            draw.rectangle((gap + x, y + 4, gap + x + square, y + 4 + square), fill=color)
+            draw.text((gap + x + square + 5, y + line // 2), name, fill=(230, 230, 230), font=font, anchor="lm")
+        y += line
     small = ImageFont.load_default(max(8, style.font_pixels - 3))
     draw.text((gap, sheet.height - line // 2), RESEARCH_NOTICE, fill=(200, 200, 200), font=small, anchor="lm")
     note = PngInfo()
@@ -290,3 +310,20 @@ def _png(rows: Sequence[Sequence[Image.Image]], title: str, style: PictureStyle)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG", pnginfo=note)
     return buffer.getvalue()
+
+
+def _legend_rows(
+    legend: Sequence[tuple[Color, str]], width: int, style: PictureStyle
+) -> list[list[tuple[int, Color, str]]]:
+    """Names of colours in rows that fit: (x, colour, name)."""
+    font = ImageFont.load_default(style.font_pixels)
+    rows: list[list[tuple[int, Color, str]]] = []
+    x = width
+    for color, name in legend:
+        needed = style.font_pixels + 24 + round(font.getlength(name))
+        if not rows or x + needed > width:
+            rows.append([])
+            x = 0
+        rows[-1].append((x, color, name))
+        x += needed
+    return rows

@@ -21,7 +21,7 @@ from scipy.ndimage import binary_fill_holes, distance_transform_edt
 from scipy.ndimage import label as connected_components
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import Atlas, atlas_brain, load_t1_template
+from medsynth_app.imaging.atlas import Atlas, atlas_brain
 from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.header_trust import is_brats_geometry, side_is_known
 from medsynth_app.imaging.itk_images import (
@@ -39,6 +39,7 @@ from medsynth_app.imaging.itk_images import (
     to_itk,
     volume_ml,
 )
+from medsynth_app.imaging.template import load_t1_template
 from medsynth_app.imaging.volume import Volume
 
 BRATS_TO_MNI = np.array(
@@ -202,7 +203,7 @@ class Registration:
     def template_on_patient_grid(self) -> np.ndarray:
         """The T1 template drawn on the patient: (X, Y, Z) float32 in [0, 1], 0 outside the brain."""
         template = load_t1_template()
-        return self._on_patient_grid(template.array[0] / 255.0, template.affine, sitk.sitkLinear)
+        return self._on_patient_grid(template.array[0], template.affine, sitk.sitkLinear)
 
     def to_mni(self, points: np.ndarray) -> np.ndarray:
         """Patient points (N, 3) RAS mm -> MNI points (N, 3) RAS mm by the affine alone."""
@@ -366,7 +367,7 @@ def _metric_mask(fine: sitk.Image, tumor: np.ndarray, margin_mm: float) -> sitk.
 @lru_cache(maxsize=2)
 def _template_levels(fine_mm: float, coarse_mm: float) -> _Levels:
     template = load_t1_template()
-    full = to_itk(template.array[0] / 255.0, template.affine)
+    full = to_itk(template.array[0], template.affine)
     fine = shrunk(full, fine_mm)
     brain = from_itk(fine) > TEMPLATE_EDGE
     return _Levels(fine, shrunk(full, coarse_mm), centroid_lps(fine, brain), volume_ml(fine, brain))

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import nibabel as nib
 from nibabel.filebasedimages import ImageFileError
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
+from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles, case_in_folder, image_stem, sequence_of
 from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name
 from medsynth_app.vocabulary import Modality
@@ -197,12 +197,6 @@ def _cut_channel(path: Path, name: str, modality: str, cache: Path) -> Path:
         picture = nib.Nifti1Image(image.dataobj[..., channel], image.affine, image.header)
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise UnsupportedKindError(f"{name}: not a readable NIfTI file (.nii or .nii.gz)") from error
-    cache.mkdir(parents=True, exist_ok=True)
-    # A name of its own for every writer: two requests may ask for the same sequence at once.
-    temporary = cache / f".{uuid4().hex}.{target.name}"
-    try:
-        nib.save(picture, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(target) as beside:
+        nib.save(picture, beside)
     return target

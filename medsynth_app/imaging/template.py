@@ -18,6 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from medsynth_app.errors import NotFoundError
+from medsynth_app.imaging.volume import Volume
 
 BRATS_SHAPE = (240, 240, 155)
 BRATS_AFFINE = np.array(
@@ -51,6 +52,16 @@ class BrainTemplate:
     white_matter: np.ndarray
     brain: np.ndarray
     affine: np.ndarray
+
+
+def load_t1_template() -> Volume:
+    """The template's T1 alone: (1, 197, 233, 189) float32 in 0..1, 1 mm, RAS, 0 outside its brain mask.
+
+    Raises:
+        NotFoundError: nilearn or its template files are not installed.
+    """
+    t1, affine = _read_part("t1")
+    return Volume(t1[None], affine)
 
 
 @lru_cache(maxsize=1)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from pydicom.dataset import Dataset
 from requests.adapters import HTTPAdapter
 
 from medsynth_app.errors import NotFoundError, OverloadedError
+from medsynth_app.files import whole_folder
 from medsynth_app.imaging.dicom.segmentation_object import holds_our_segments
 from medsynth_app.imaging.dicom.series_facts import SeriesFacts, facts_of
 
@@ -150,20 +149,16 @@ class DicomArchive:
 
     def download(self, study_uid: str, series_uid: str, folder: Path) -> None:
         """All images of a series as files of ``folder``, which is replaced whole or not at all."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".download-", dir=folder.parent))
-        try:
+        with ExitStack() as at_last, whole_folder(folder) as beside:
             with _answered():
                 for number, image in enumerate(self._client.iter_series(study_uid, series_uid)):
-                    image.save_as(temporary / f"{number:05d}.dcm", write_like_original=False)
-            if not any(temporary.iterdir()):
+                    image.save_as(beside / f"{number:05d}.dcm", write_like_original=False)
+            if not any(beside.iterdir()):
                 raise NotFoundError("image: the series holds no image any more")
-            with self._lock:
-                if folder.exists():
-                    shutil.rmtree(folder)
-                os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            # held until the new folder stands where the old one was
+            at_last.enter_context(self._lock)
+            if folder.exists():
+                shutil.rmtree(folder)
 
     def store(self, paths: Sequence[Path]) -> None:
         """Send files to the server (STOW-RS).

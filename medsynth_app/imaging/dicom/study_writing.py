@@ -7,9 +7,6 @@ mode". The same case gives the same UIDs, so sending it twice replaces and does 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +21,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.files import whole_folder
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG
 from medsynth_app.imaging.geometry import reorient
@@ -108,18 +106,10 @@ def write_study(case: CaseFiles, folder: Path, *, synthetic: bool | None = None)
         synthetic=marked,
         files=sum(v.spatial_shape[2] for v in volumes.values()),
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with whole_folder(folder) as beside:
         for modality, volume in volumes.items():
             for index, image in enumerate(_images(case.name, modality, volume, study, digest)):
-                image.save_as(temporary / f"{modality.value}_{index + 1:04d}.dcm", write_like_original=False)
-        temporary.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+                image.save_as(beside / f"{modality.value}_{index + 1:04d}.dcm", write_like_original=False)
     return study
 
 

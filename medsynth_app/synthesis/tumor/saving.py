@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from medsynth_app.errors import InvalidValueError, StaleError
+from medsynth_app.files import whole_folder
 from medsynth_app.imaging.marking import synthetic_nifti
 from medsynth_app.synthesis.tumor.generator import TumorCase
 from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, Modality
@@ -22,7 +20,7 @@ _ALLOWED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def save_tumor_case(case: TumorCase, studies: Path, name: str) -> Path:
     """Write ``NAME/NAME_flair.nii.gz``, ``_t1``, ``_t1ce``, ``_t2`` and ``_seg`` under a studies folder.
 
-    The folder appears whole or not at all: it is filled beside its place and then renamed.
+    The folder appears whole or not at all.
 
     Args:
         case: what to write.
@@ -43,15 +41,10 @@ def save_tumor_case(case: TumorCase, studies: Path, name: str) -> Path:
     target = studies / name
     if target.exists():
         raise StaleError(f"name: a case {name!r} exists already, choose another name")
-    filling = Path(tempfile.mkdtemp(prefix=".saving-", dir=studies))
-    try:
+    with whole_folder(target) as beside:
         for suffix, array in _arrays(case).items():
             image = synthetic_nifti(array, case.images.affine, case.mark)
-            nib.save(image, filling / f"{name}{suffix}.nii.gz")
-        filling.chmod(0o755)
-        os.rename(filling, target)
-    finally:
-        shutil.rmtree(filling, ignore_errors=True)
+            nib.save(image, beside / f"{name}{suffix}.nii.gz")
     return target
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging import atlas as atlas_module
-from medsynth_app.imaging.atlas import ATLAS_SHAPE, Atlas, atlas_brain, load_atlas, load_t1_template
+from medsynth_app.imaging.atlas import ATLAS_SHAPE, Atlas, atlas_brain, load_atlas
 from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Side, SidedRegion
+from medsynth_app.imaging.template import load_t1_template
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from scipy.ndimage import binary_dilation, map_coordinates
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import atlas_brain, load_atlas, load_t1_template
+from medsynth_app.imaging.atlas import atlas_brain, load_atlas
 from medsynth_app.imaging.geometry import reorient, resample
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.registration import (
@@ -21,6 +21,7 @@ from medsynth_app.imaging.registration import (
     _share_outside,
     register_to_atlas,
 )
+from medsynth_app.imaging.template import load_t1_template
 from medsynth_app.imaging.volume import Volume
 
 QUICK = RegistrationConfiguration(fine_spacing_mm=4.0, coarse_spacing_mm=8.0)
@@ -47,7 +48,7 @@ def head(pitch_deg: float = 12.0) -> Volume:
     center = back[:3, :3] @ (0, -18, 8) + back[:3, 3]
     affine = np.diag([-3.0, -3.0, 3.0, 1.0])
     affine[:3, 3] = center - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
-    sampled = resample(load_t1_template(), matrix @ affine, shape).array
+    sampled = 255 * resample(load_t1_template(), matrix @ affine, shape).array
     return Volume(np.where(sampled > 15, sampled, 0).round(), affine)
 
 

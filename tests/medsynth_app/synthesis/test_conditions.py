@@ -8,7 +8,13 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
-from medsynth_app.synthesis.conditions import LARGEST_SEED, ConditionTable, VectorOption, numbers_of, parse_seed
+from medsynth_app.synthesis.conditions import (
+    LARGEST_SEED,
+    ConditionTable,
+    VectorOption,
+    numbers_of,
+    parse_seed,
+)
 
 
 def no_child_smokers(values: Any) -> None:
