@@ -21,6 +21,16 @@ OPERATIONS_AT_LEAST = 40
 
 
 @pytest.fixture(scope="module")
+def served(start_server: Any, build: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of its own: made-up requests leave made-up cases behind."""
+    lonely = start_server(tmp_path_factory.mktemp("openapi"), inference_slots="2", maximum_upload_mb="8")
+    build.case(lonely.studies, "case_1")
+    build.case(lonely.studies, "case_2", with_label=True)
+    with lonely.process:
+        yield lonely
+
+
+@pytest.fixture(scope="module")
 def described(served: Any) -> Any:
     schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json", timeout=60)
     schema.config.generation.modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]

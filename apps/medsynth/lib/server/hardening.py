@@ -39,6 +39,7 @@ from medsynth_app.api.json_logs import write_json_logs
 from medsynth_app.api.metrics import Metrics, get_metrics
 from medsynth_app.api.request_record import RequestRecord
 from medsynth_app.api.router import build_router as build_clinic_router
+from medsynth_app.api.routes import page
 from medsynth_app.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
         logs.build_router(Path(app.app_dir) / "logs" / "app.log"),
         proxy.build_router(_dicomweb_server(app.studies)),
         build_clinic_router(),
+        page.router,
     ]
     store = app.datastore()
     if isinstance(store, CaseDatastore):

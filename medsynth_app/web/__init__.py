@@ -1,0 +1,1 @@
+"""The page at ``/medsynth/``: plain HTML, CSS and JavaScript modules, served by ``api/routes/page.py``."""

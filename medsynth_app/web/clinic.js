@@ -1,0 +1,113 @@
+// Symptoms in, cross-check and its explanation out, decision, hospitals.
+import { ask, element, form, json, place } from "./server.js";
+import { currentLanguage, word } from "./words.js";
+
+const API = "/medsynth/api";
+const HANDS = ["unknown", "right", "left", "ambidextrous"];
+const SIDES = ["unknown", "right", "left", "both"];
+let here = { name: null, mask: null };
+let reported = [];
+let waiting = 0;
+
+export async function start() {
+  await json(`${API}/health`);
+  place("clinic").hidden = false;
+  place("phrase").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 350); });
+  place("intake").addEventListener("submit", (event) => { event.preventDefault(); check(); });
+}
+export function forCase(name, mask) {
+  if (name !== here.name) { reported = []; place("result").replaceChildren(); }
+  here = { name, mask };
+  show();
+}
+export function wordsChanged() {
+  const chosen = place("hand").value || "unknown";
+  place("hand").replaceChildren(...HANDS.map((hand) => element("option", { value: hand }, word(hand))));
+  place("hand").value = chosen;
+  show();
+}
+async function search() {
+  const text = place("phrase").value.trim();
+  if (text.length < 2) { place("candidates").replaceChildren(); return; }
+  const understood = await json(`${API}/symptoms/understand?lang=${currentLanguage()}`, {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ text }) }).catch((error) => ({ error }));
+  if (understood.error) { place("candidates").replaceChildren(element("li", { class: "error" }, understood.error.message)); return; }
+  place("candidates").replaceChildren(...understood.candidates.map((candidate) => element("li", {},
+    element("button", { type: "button", onclick: () => add(candidate) }, `+ ${candidate.name}`))));
+}
+function add(candidate) {
+  reported = reported.filter((each) => each.id !== candidate.symptom);
+  reported.push({ id: candidate.symptom, name: candidate.name, state: candidate.negated ? "no" : "yes",
+    side: SIDES.includes(candidate.side) ? candidate.side : "unknown" });
+  place("phrase").value = "";
+  place("candidates").replaceChildren();
+  show();
+}
+function select(label, values, value, change) {
+  return element("select", { "aria-label": label, onchange: (event) => change(event.target.value) },
+    ...values.map((each) => element("option", { value: each, selected: each === value }, word(each))));
+}
+function show() {
+  place("reported").replaceChildren(...reported.map((each) => element("li", {}, each.name, element("div", { class: "row" },
+    select(`${each.name}: ${word("answer")}`, ["yes", "no", "unknown"], each.state, (value) => { each.state = value; }),
+    select(`${each.name}: ${word("side")}`, SIDES, each.side, (value) => { each.side = value; }),
+    element("button", { type: "button", "aria-label": `${word("remove")}: ${each.name}`,
+      onclick: () => { reported = reported.filter((other) => other !== each); show(); } }, "×")))));
+  place("check").disabled = !(here.name && here.mask && reported.length);
+  place("check").title = here.mask ? "" : word("need_mask");
+}
+async function check() {
+  const button = place("check");
+  button.disabled = true;
+  place("result").replaceChildren(element("p", {}, word("checking")), element("progress"));
+  const age = place("age").value;
+  const params = { case: here.name, handedness: place("hand").value, ...(age ? { age: Number(age) } : {}),
+    symptoms: reported.map(({ id, state, side }) => ({ id, state, side })) };
+  try {
+    const record = await (await ask(`${API}/cross-check`, form({ params: JSON.stringify(params), label: here.mask }))).json();
+    explain(record);
+  } catch (error) { place("result").replaceChildren(element("p", { class: "error" }, error.message)); } finally { button.disabled = false; }
+}
+function direction(nats) { return Math.abs(nats) < 0.1 ? "neutral" : nats > 0 ? "for" : "against"; }
+function explain(record) {
+  const verdict = record.concordance;
+  const said = (record.cross_check || {}).symptoms || [];
+  const rows = said.map((row) => element("tr", {}, element("td", {}, nameOf(row.id)),
+    element("td", {}, word(direction(row.nats))), element("td", { class: "number" }, row.nats.toFixed(2))));
+  const links = record.links;
+  const parts = [
+    ...(record.red_flags || []).map((flag) => element("p", { class: "flag", role: "alert" }, flagText(flag))),
+    element("p", { class: `verdict ${verdict}`, id: "verdict" }, word(verdict)),
+    ...(rows.length ? [element("h3", {}, word("why")), element("table", {}, element("tbody", {}, ...rows))] : []),
+    element("p", {}, element("a", { href: `${links.html}?lang=${currentLanguage()}`, target: "_blank", rel: "noopener" }, word("report")),
+      " · ", element("a", { href: `${links.pdf}?lang=${currentLanguage()}` }, "PDF")),
+    decision(record), hospitals((record.hospitals || {}).hospitals || [])];
+  place("result").replaceChildren(...parts);
+}
+function flagText(flag) {
+  if (typeof flag === "string") return flag;
+  return (currentLanguage() === "ko" ? flag.text_ko || flag.name_ko : flag.text_en || flag.name_en) || flag.code || "";
+}
+const nameOf = (id) => (reported.find((each) => each.id === id) || { name: id }).name;
+function decision(record) {
+  const user = element("input", { required: true, maxlength: 200 });
+  const reason = element("input", { required: true, maxlength: 4000 });
+  const said = element("p", { role: "status", id: "decided" });
+  const send = async (action) => {
+    if (!user.reportValidity() || !reason.reportValidity()) return;
+    try {
+      await json(`${API}/cross-check/${record.id}/decision`, { method: "POST", headers: { "content-type": "application/json" },
+        body: JSON.stringify({ action, user: user.value, reason: reason.value }) });
+      said.textContent = word("decided", word(action));
+    } catch (error) { said.textContent = error.message; said.className = "error"; }
+  };
+  user.id = "decider"; reason.id = "reason";
+  return element("div", {}, element("h3", {}, word("decide")), element("label", {}, word("name"), user), element("label", {}, word("reason"), reason),
+    element("div", { class: "row" }, ...["accept", "reject"].map((action) => element("button", { type: "button", id: action, onclick: () => send(action) }, word(action)))), said);
+}
+function hospitals(rows) {
+  if (!rows.length) return "";
+  const lines = rows.slice(0, 5).map(({ hospital, distance_km: far }) =>
+    element("li", {}, hospital.name, typeof far === "number" ? ` · ${Math.round(far)} km` : ""));
+  return element("div", { id: "hospitals" }, element("h3", {}, word("hospitals")), element("ul", {}, ...lines), element("small", {}, word("invented")));
+}

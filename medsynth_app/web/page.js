@@ -1,0 +1,99 @@
+// The page: cases, viewer, tabs. Parts whose back end does not answer stay hidden.
+import * as clinic from "./clinic.js";
+import * as generators from "./generators.js";
+import * as rounds from "./rounds.js";
+import { element, infer, json, place } from "./server.js";
+import * as viewer from "./viewer.js";
+import { currentLanguage, speak, word } from "./words.js";
+
+const MODEL = "brain_tumor_segmentation";
+const SEQUENCES = ["flair", "t1", "t1ce", "t2"];
+const state = { cases: {}, chosen: null };
+
+export function tell(text, failed = false) {
+  place("status").textContent = text;
+  place("status").classList.toggle("error", failed);
+}
+async function working(text, work) {
+  tell(text);
+  place("progress").hidden = false;
+  try { return await work(); } catch (error) { tell(error.message, true); return null; } finally { place("progress").hidden = true; }
+}
+function listCases() {
+  const wanted = place("case-search").value.toLowerCase();
+  const names = Object.keys(state.cases).filter((name) => name.toLowerCase().includes(wanted)).slice(0, 300);
+  place("cases").replaceChildren(...names.map((name) => {
+    const facts = state.cases[name];
+    const tags = [Object.keys(facts.labels || {}).length ? word("labelled") : "", (facts.image?.info || {}).synthetic ? word("synthetic") : ""];
+    return element("li", {}, element("button", { "aria-pressed": String(name === state.chosen), title: name, onclick: () => open(name) },
+      name, element("br"), element("small", {}, tags.filter(Boolean).join(", ") || " ")));
+  }));
+  if (!names.length) place("cases").append(element("li", {}, word("empty")));
+}
+async function open(name) {
+  state.chosen = name;
+  delete place("case-name").dataset.word;
+  place("case-name").textContent = name;
+  place("volumes").replaceChildren();
+  viewer.forgetMask();
+  clinic.forCase(name, null);
+  listCases();
+  for (const id of ["sequence", "view", "segment"]) place(id).disabled = false;
+  await working(word("loading"), async () => { await viewer.showSequence(name, place("sequence").value); tell(""); });
+}
+async function segment() {
+  const name = state.chosen;
+  place("segment").disabled = true;
+  const begin = performance.now();
+  const answer = await working(word("segmenting"), async () => {
+    const found = await infer(MODEL, { image: name }, { params: JSON.stringify({ result_extension: ".nii.gz" }) });
+    await viewer.showMask(found.image);
+    viewer.goTo(found.params.centroid_ras_mm);
+    return found;
+  });
+  place("segment").disabled = false;
+  if (!answer || state.chosen !== name) return;
+  tell([word("seconds", ((performance.now() - begin) / 1000).toFixed(1)), ...(answer.params.warnings || [])].join(" · "));
+  place("volumes").replaceChildren(...Object.entries(answer.params.volumes_ml || {}).map(([label, ml]) =>
+    element("div", { class: `swatch-${label}` }, element("dt", {}, word(label)), element("dd", {}, `${ml.toFixed(1)} ml`))));
+  clinic.forCase(name, answer.image);
+}
+function choose(tab) {
+  for (const button of document.querySelectorAll(".tab")) {
+    button.toggleAttribute("aria-current", false);
+    if (button.dataset.tab === tab) button.setAttribute("aria-current", "page");
+  }
+  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== `tab-${tab}`;
+}
+function wordsChanged() {
+  place("view").replaceChildren(...viewer.viewNames.map((name) => element("option", { value: name }, word(name))));
+  listCases();
+  clinic.wordsChanged();
+  generators.wordsChanged();
+  rounds.wordsChanged();
+}
+async function begin() {
+  place("language").value = currentLanguage();
+  place("sequence").replaceChildren(...SEQUENCES.map((name) => element("option", { value: name }, name.toUpperCase())));
+  speak(currentLanguage());
+  place("language").addEventListener("change", (event) => { speak(event.target.value); wordsChanged(); });
+  place("case-search").addEventListener("input", listCases);
+  place("sequence").addEventListener("change", (event) => working(word("loading"), async () => { await viewer.showSequence(state.chosen, event.target.value); tell(""); }));
+  place("view").addEventListener("change", (event) => viewer.setView(event.target.value));
+  place("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value)));
+  place("segment").addEventListener("click", segment);
+  for (const button of document.querySelectorAll(".tab")) button.addEventListener("click", () => choose(button.dataset.tab));
+  choose("cases");
+  wordsChanged();
+  await working(word("loading"), async () => {
+    state.cases = (await json("/datastore/?output=all")).objects || {};
+    listCases();
+    tell("");
+  });
+  const tabs = { generators: generators.start, rounds: rounds.start };
+  for (const [tab, start] of Object.entries(tabs)) {
+    start().then(() => { document.querySelector(`[data-tab=${tab}]`).hidden = false; }).catch(() => {});
+  }
+  clinic.start().catch(() => {});
+}
+begin();

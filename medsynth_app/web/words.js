@@ -1,0 +1,44 @@
+// Every word of the page, once in English and once in Korean.
+const WORDS = {
+  skip: ["Skip to the content", "본문으로 건너뛰기"],
+  notice: ["Research and education only. Not a medical device. Not for diagnosis or treatment decisions.",
+    "연구와 교육 전용입니다. 의료기기가 아니며, 진단이나 치료 결정에 사용할 수 없습니다."],
+  language: ["Language", "언어"], tab_cases: ["Cases", "증례"], tab_generators: ["Synthesis", "합성"],
+  tab_rounds: ["Rounds", "라운드"], cases: ["Cases", "증례"], search: ["Search", "검색"], no_case: ["Choose a case", "증례를 고르세요"],
+  sequence: ["Sequence", "시퀀스"], view: ["View", "보기"], opacity: ["Mask", "마스크"], segment: ["Segment tumour", "종양 분할"],
+  multi: ["Planes", "세 단면"], axial: ["Axial", "축상면"], coronal: ["Coronal", "관상면"], sagittal: ["Sagittal", "시상면"], render: ["3-D", "3차원"],
+  loading: ["Loading…", "불러오는 중…"], segmenting: ["Segmenting…", "분할하는 중…"], seconds: ["done in {} s", "{}초 만에 완료"],
+  labelled: ["labelled", "라벨 있음"], synthetic: ["synthetic", "합성"], empty: ["No case found", "증례가 없습니다"],
+  necrotic_core: ["Necrotic core", "괴사 중심"], edema: ["Oedema", "부종"], enhancing_tumor: ["Enhancing tumour", "조영 증강 종양"],
+  symptoms: ["Does the site explain the symptoms?", "위치가 증상을 설명하나요?"], phrase: ["Symptom in the patient's words", "환자의 말로 적은 증상"],
+  phrase_hint: ["e.g. right arm is weak", "예: 오른팔에 힘이 없어요"], age: ["Age", "나이"], hand: ["Handedness", "주로 쓰는 손"],
+  right: ["right", "오른쪽"], left: ["left", "왼쪽"], both: ["both", "양쪽"], unknown: ["unknown", "모름"], ambidextrous: ["both hands", "양손"],
+  yes: ["yes", "있음"], no: ["no", "없음"], side: ["Side", "방향"], answer: ["Answer", "대답"], remove: ["Remove", "삭제"],
+  check: ["Cross-check", "교차 확인"], checking: ["Cross-checking: atlas, registration, score…", "교차 확인 중: 아틀라스, 정합, 점수…"],
+  need_mask: ["Segment the case first.", "먼저 분할하세요."],
+  concordant: ["Concordant", "일치"], partly_supported: ["Partly supported", "부분적으로 뒷받침"], discordant: ["Discordant", "불일치"],
+  indeterminate: ["Indeterminate", "판단 불가"], not_assessable: ["Not assessable", "평가 불가"],
+  why: ["What each symptom says", "증상마다 말하는 것"], for: ["for the site", "위치를 지지"], against: ["against the site", "위치에 반대"],
+  neutral: ["says little", "거의 말하지 않음"], report: ["Report", "보고서"], decide: ["Decision", "결정"], name: ["Your name", "이름"],
+  reason: ["Reason", "이유"], accept: ["Accept", "승인"], reject: ["Reject", "거절"], decided: ["Decided: {}", "결정됨: {}"],
+  hospitals: ["Hospitals", "병원"], invented: ["The hospitals shipped with MedSynth are invented.", "MedSynth에 들어 있는 병원은 가상입니다."],
+  generator: ["Generator", "생성기"], make: ["Generate", "생성"], making: ["Generating…", "생성하는 중…"], no_weights: ["no weights on this server", "이 서버에 가중치가 없음"],
+  no_rounds: ["No round yet.", "아직 라운드가 없습니다."], round: ["Round", "라운드"], labels: ["Labels", "라벨"], model_dice: ["Model Dice (validation)", "모델 Dice(검증)"],
+  before: ["Dice before correction", "수정 전 Dice"], image: ["Input picture", "입력 그림"], side_right: ["right", "오른쪽"],
+};
+let language = localStorage.getItem("medsynth-language") || (navigator.language.startsWith("ko") ? "ko" : "en");
+export const currentLanguage = () => language;
+export function word(key, value = "") {
+  const pair = WORDS[key];
+  return pair ? pair[language === "ko" ? 1 : 0].replace("{}", value) : key;
+}
+export function speak(chosen) {
+  language = chosen;
+  localStorage.setItem("medsynth-language", chosen);
+  document.documentElement.lang = chosen;
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-placeholder]")) {
+    element.placeholder = word(element.dataset.placeholder);
+    element.setAttribute("aria-label", word(element.dataset.placeholder));
+  }
+}
