@@ -14,7 +14,11 @@ from medsynth_app.errors import NotFoundError
 router = APIRouter(prefix="/medsynth", tags=["Page"], include_in_schema=False)
 
 FOLDER = Path(__file__).parents[2] / "web"
-KINDS = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
 SCRIPTS = ("page.js", "words.js", "server.js", "viewer.js", "clinic.js", "generators.js", "rounds.js")
 FILES = ("page.css", *SCRIPTS)
 NIIVUE = ("nilearn", "_assets/js/niivue.umd.js")

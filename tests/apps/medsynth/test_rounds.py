@@ -46,6 +46,8 @@ ROUNDS = 50 if FULL else 8
 """Cases of each of the two annotators."""
 FORKED_KILLS = 30 if FULL else 5
 """How often the forked server is killed; the stock one, which takes long to start, is killed once."""
+CASES_A_KILL = 60
+"""More than two annotators label before the kill: a server without work left would be killed in vain."""
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -355,7 +357,7 @@ def _serve(studies: Path, port: int) -> None:
 def test_server_killed_at_random_again_and_again_loses_no_acknowledged_label(build: Any, tmp_path: Path) -> None:
     studies = tmp_path / "studies"
     head = build.head((32, 32, 32))
-    for number in range(6 * FORKED_KILLS):
+    for number in range(CASES_A_KILL * FORKED_KILLS):
         build.four_dimensional(studies / f"case_{number:03d}.nii.gz", head)
     files = marked_labels(build, tmp_path, head)
     generator = np.random.default_rng(1)
