@@ -13,6 +13,8 @@ from medsynth_app.synthesis.conditions import Conditions
 from medsynth_app.synthesis.generator import Generator
 from medsynth_app.synthesis.latent_flow import generator as latent_flow
 from medsynth_app.synthesis.phantoms import generator as phantoms
+from medsynth_app.synthesis.phantoms.images import generator as image_phantoms
+from medsynth_app.synthesis.phantoms.images.request import IMAGE_CONDITIONS, IMAGE_MODALITIES
 from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS
 from medsynth_app.synthesis.privacy import Embedding, low_resolution_embedding
 from medsynth_app.synthesis.skin import catalogue as skin_training
@@ -249,6 +251,20 @@ VOLUME_TRAINER = TrainerRow(
     ),
 )
 
+IMAGE_ROWS = (
+    CatalogueRow(
+        task="image_synthesis",
+        generator="phantom",
+        description="A radiograph, CT or MR slice, mammogram, ultrasound or fundus picture that shows nobody.",
+        conditions=IMAGE_CONDITIONS,
+        build=lambda store: image_phantoms.ImagePhantomGenerator(),
+        kind_condition="modality",
+        kinds=IMAGE_MODALITIES,
+        trained_on="no weights: procedural anatomy; head slices hold the ICBM 152 template brain",
+        is_picture=True,
+    ),
+)
+
 SKIN_ROWS = (
     CatalogueRow(
         task=skin.SYNTHESIS,
@@ -290,5 +306,7 @@ SKIN_TRAINER = TrainerRow(
     ),
 )
 
-CATALOGUE = Catalogue(rows=(*TUMOR_ROWS, *VOLUME_ROWS, *SKIN_ROWS), trainers=(VOLUME_TRAINER, SKIN_TRAINER,))
+CATALOGUE = Catalogue(
+    rows=(*TUMOR_ROWS, *VOLUME_ROWS, *IMAGE_ROWS, *SKIN_ROWS), trainers=(VOLUME_TRAINER, SKIN_TRAINER)
+)
 """Every generator that MedSynth offers."""

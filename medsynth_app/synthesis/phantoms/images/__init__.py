@@ -1,0 +1,1 @@
+"""Procedural 2-D pictures of six modalities."""
