@@ -44,7 +44,9 @@ def test_checksums_name_every_file_and_match(folder: Path) -> None:
 
 
 def test_folder_stays_small(folder: Path) -> None:
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 8e6
+    # What a server that ran on the samples keeps beside them is not part of the project.
+    own = [path for path in folder.rglob("*") if path.is_file() and ".medsynth" not in path.parts]
+    assert sum(path.stat().st_size for path in own) <= 8e6
 
 
 def test_the_script_makes_a_small_case_again(folder: Path, script: ModuleType) -> None:
