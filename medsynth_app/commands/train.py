@@ -43,9 +43,6 @@ def brain_tumor_segmentation(
     norm: Annotated[
         str, typer.Option(help="batch (its statistics are kept: patches and whole heads agree) or instance.")
     ] = "batch",
-    enhancement_map: Annotated[
-        bool, typer.Option(help="Give the network T1ce less what T1 explains, as one more channel.")
-    ] = True,
     contrast_withheld: Annotated[
         float, typer.Option(help="Share of patches with enhancing tumour that become ones without.")
     ] = 0.2,
@@ -80,7 +77,7 @@ def brain_tumor_segmentation(
             f"validation: {', '.join(sorted(unknown))} are no labelled cases of {cases_dir.name}"
         )
     configuration = TrainingConfiguration(
-        network=NetworkConfiguration(network, chosen, width, dropout, enhancement_map, norm),
+        network=NetworkConfiguration(network, chosen, width, dropout, norm),
         loss=loss,
         steps=steps,
         patch_size=_sides(patch_size),

@@ -36,7 +36,6 @@ class NetworkConfiguration:
         modalities: sequences it reads, in channel order.
         width: channels of its first level; deeper levels double it.
         dropout: probability of dropping a channel, 0.1-0.3 for the classic U-Net.
-        enhancement_map: give the network one more channel, see ``EnhancementMap``; needs T1 and T1ce.
         norm: one of ``NORMS``. ``batch`` normalises by statistics kept from training, so a voxel's answer
             does not depend on how much of the head the network sees at once; the others take them from it.
     """
@@ -45,7 +44,6 @@ class NetworkConfiguration:
     modalities: tuple[str, ...] = tuple(m.value for m in Modality)
     width: int = 16
     dropout: float = 0.1
-    enhancement_map: bool = False
     norm: str = "instance"
 
     def __post_init__(self) -> None:
@@ -63,10 +61,6 @@ class NetworkConfiguration:
             raise InvalidValueError(f"width: {self.width} must be between 1 and 128")
         if not 0.0 <= self.dropout < 1.0:
             raise InvalidValueError(f"dropout: {self.dropout} must be in [0, 1)")
-        if self.enhancement_map and self.t1_and_t1ce is None:
-            raise InvalidValueError(
-                f"enhancement_map: needs t1 and t1ce, the modalities are {list(self.modalities)}"
-            )
 
     @property
     def t1_and_t1ce(self) -> tuple[int, int] | None:
@@ -74,47 +68,6 @@ class NetworkConfiguration:
         if not {Modality.T1.value, Modality.T1CE.value} <= set(self.modalities):
             return None
         return self.modalities.index(Modality.T1.value), self.modalities.index(Modality.T1CE.value)
-
-    @property
-    def channels(self) -> int:
-        """Channels that the first convolution reads."""
-        return len(self.modalities) + int(self.enhancement_map)
-
-
-class EnhancementMap(nn.Module):
-    """Appends what contrast agent added: T1ce less the part of it that T1 explains, in standard deviations.
-
-    Each case is fitted by itself (T1ce = a T1 + b over the voxels where both are not 0), so the map does not
-    depend on how scanner and z-score scaled the two sequences. Where either sequence is blank it is 0.
-
-    Args:
-        t1: channel of T1.
-        t1ce: channel of T1ce.
-    """
-
-    smallest_variance = 1e-4
-
-    def __init__(self, t1: int, t1ce: int) -> None:
-        super().__init__()
-        self.t1, self.t1ce = t1, t1ce
-
-    @torch.no_grad()
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Image (N, C, X, Y, Z) -> (N, C + 1, X, Y, Z)."""
-        before, after = image[:, self.t1].float(), image[:, self.t1ce].float()
-        inside = ((before != 0) & (after != 0)).float()
-        count = self._sum(inside).clamp_min(1)
-        before_mean, after_mean = self._sum(before * inside) / count, self._sum(after * inside) / count
-        before_rest, after_rest = (before - before_mean) * inside, (after - after_mean) * inside
-        variance = (self._sum(before_rest.square()) / count).clamp_min(self.smallest_variance)
-        slope = self._sum(before_rest * after_rest) / count / variance
-        residual = after_rest - slope * before_rest
-        deviation = (self._sum(residual.square()) / count).clamp_min(self.smallest_variance).sqrt()
-        return torch.cat((image, (residual / deviation).to(image.dtype)[:, None]), dim=1)
-
-    @staticmethod
-    def _sum(values: torch.Tensor) -> torch.Tensor:
-        return values.sum(dim=(1, 2, 3), keepdim=True)
 
 
 def _quiet_basic_unet(**arguments: Any) -> BasicUNet:
@@ -163,7 +116,7 @@ def _unet(configuration: NetworkConfiguration) -> nn.Module:
     width = configuration.width
     return _quiet_basic_unet(
         spatial_dims=3,
-        in_channels=configuration.channels,
+        in_channels=len(configuration.modalities),
         out_channels=NUMBER_OF_CLASSES,
         features=(width, width * 2, width * 4, width * 8, width * 16, width),
         dropout=configuration.dropout,
@@ -174,7 +127,7 @@ def _unet(configuration: NetworkConfiguration) -> nn.Module:
 
 def _subpixel_unet(configuration: NetworkConfiguration) -> nn.Module:
     return SubpixelUNet(
-        configuration.channels, configuration.width, configuration.dropout, NORMS[configuration.norm]
+        len(configuration.modalities), configuration.width, configuration.dropout, NORMS[configuration.norm]
     )
 
 
@@ -183,7 +136,7 @@ def _segresnet(configuration: NetworkConfiguration) -> nn.Module:
     return SegResNet(
         spatial_dims=3,
         init_filters=configuration.width,
-        in_channels=configuration.channels,
+        in_channels=len(configuration.modalities),
         out_channels=NUMBER_OF_CLASSES,
         dropout_prob=configuration.dropout,
         norm=NORMS[configuration.norm],
@@ -196,7 +149,7 @@ def _dynunet(configuration: NetworkConfiguration) -> nn.Module:
     """The U-Net of nnU-Net (Isensee 2021)."""
     return DynUNet(
         spatial_dims=3,
-        in_channels=configuration.channels,
+        in_channels=len(configuration.modalities),
         out_channels=NUMBER_OF_CLASSES,
         kernel_size=[3] * 5,
         strides=[1, 2, 2, 2, 2],
@@ -220,10 +173,7 @@ SIDE_MULTIPLE = 32
 
 def build_network(configuration: NetworkConfiguration) -> nn.Module:
     """The network with fresh weights."""
-    network = NETWORKS[configuration.name](configuration)
-    if not configuration.enhancement_map or configuration.t1_and_t1ce is None:
-        return network
-    return nn.Sequential(EnhancementMap(*configuration.t1_and_t1ce), network)
+    return NETWORKS[configuration.name](configuration)
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm3d]:

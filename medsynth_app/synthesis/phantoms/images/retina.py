@@ -36,7 +36,7 @@ class Eye:
         side: 1 where the nose is to the right (a right eye), -1 a left eye.
         disc: middle of the optic disc.
         macula: middle of the macula.
-        disc_radius: of the disc; some per cent larger in men (Quigley 1999).
+        disc_radius: of the disc; drawn 3 % larger for men.
     """
 
     side: float
