@@ -16,7 +16,8 @@ export async function start() {
   place("intake").addEventListener("submit", (event) => { event.preventDefault(); check(); });
 }
 export function forCase(name, mask) {
-  if (name !== here.name) { reported = []; place("result").replaceChildren(); }
+  if (name !== here.name) reported = [];
+  place("result").replaceChildren();
   here = { name, mask };
   show();
 }
@@ -58,6 +59,7 @@ function show() {
 }
 async function check() {
   const button = place("check");
+  const asked = here;
   button.disabled = true;
   place("result").replaceChildren(element("p", {}, word("checking")), element("progress"));
   const age = place("age").value;
@@ -65,8 +67,8 @@ async function check() {
     symptoms: reported.map(({ id, state, side }) => ({ id, state, side })) };
   try {
     const record = await (await ask(`${API}/cross-check`, form({ params: JSON.stringify(params), label: here.mask }))).json();
-    explain(record);
-  } catch (error) { place("result").replaceChildren(element("p", { class: "error" }, error.message)); } finally { button.disabled = false; }
+    if (here === asked) explain(record); // an answer about another case or mask is not shown here
+  } catch (error) { if (here === asked) place("result").replaceChildren(element("p", { class: "error" }, error.message)); } finally { show(); }
 }
 function direction(nats) { return Math.abs(nats) < 0.1 ? "neutral" : nats > 0 ? "for" : "against"; }
 function explain(record) {

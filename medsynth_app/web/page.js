@@ -35,11 +35,18 @@ async function open(name) {
   delete place("case-name").dataset.word;
   place("case-name").textContent = name;
   place("volumes").replaceChildren();
-  viewer.forgetMask();
+  viewer.openCase(name);
   clinic.forCase(name, null);
   listCases();
   for (const id of ["sequence", "view", "segment"]) place(id).disabled = false;
-  await working(word("loading"), async () => { await viewer.showSequence(name, place("sequence").value); tell(""); });
+  await showSequence();
+}
+async function showSequence() {
+  const modality = place("sequence").value;
+  await working(word("loading"), async () => {
+    await viewer.showSequence(state.chosen, modality, () => place("sequence").value === modality);
+    tell("");
+  });
 }
 async function segment() {
   const name = state.chosen;
@@ -47,8 +54,9 @@ async function segment() {
   const begin = performance.now();
   const answer = await working(word("segmenting"), async () => {
     const found = await infer(MODEL, { image: name }, { params: JSON.stringify({ result_extension: ".nii.gz" }) });
-    await viewer.showMask(found.image);
-    viewer.goTo(found.params.centroid_ras_mm);
+    if (state.chosen !== name) return null;
+    await viewer.showMask(name, found.image);
+    if (state.chosen === name) viewer.goTo(found.params.centroid_ras_mm);
     return found;
   });
   place("segment").disabled = false;
@@ -78,7 +86,7 @@ async function begin() {
   speak(currentLanguage());
   place("language").addEventListener("change", (event) => { speak(event.target.value); wordsChanged(); });
   place("case-search").addEventListener("input", listCases);
-  place("sequence").addEventListener("change", (event) => working(word("loading"), async () => { await viewer.showSequence(state.chosen, event.target.value); tell(""); }));
+  place("sequence").addEventListener("change", showSequence);
   place("view").addEventListener("change", (event) => viewer.setView(event.target.value));
   place("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value)));
   place("segment").addEventListener("click", segment);
