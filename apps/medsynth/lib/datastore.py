@@ -399,15 +399,19 @@ class CaseDatastore(LocalDatastore):
             self._sync_labels()
 
     def update_image_info(self, image_id: str, info: Mapping[str, Any]) -> None:
-        """Merge ``info`` into what is stored about a case."""
+        """Merge ``info`` into what is stored about a case; nothing to merge writes nothing."""
         self.study(image_id)
+        if not info:
+            return
         with self._changing():
             self._model(image_id).image.info.update(finite(info))
 
     def update_label_info(self, label_id: str, label_tag: str, info: Mapping[str, Any]) -> None:
-        """Merge ``info`` into what is stored about a label."""
+        """Merge ``info`` into what is stored about a label; nothing to merge writes nothing."""
         tag = check_tag(label_tag)
         self.label_file(label_id, tag)
+        if not info:
+            return
         with self._changing():
             self._model(label_id).labels[tag].info.update(finite(info))
 

@@ -217,6 +217,23 @@ def start(root: Path, **conf: str) -> Served:
     return Served(process, studies, temporary, model_folder, outside)
 
 
+def write_cases(studies: Path) -> None:
+    """``case_1`` and ``volume`` unlabelled, ``case_2`` and ``case_3`` labelled."""
+    write_case(studies, "case_1", make_head(seed=1))
+    write_case(studies, "case_2", make_head(seed=2), with_label=True)
+    write_case(studies, "case_3", make_head(seed=3), with_label=True)
+    write_four_dimensional(studies / "volume.nii.gz", make_head(seed=4))
+
+
+@pytest.fixture(scope="module")
+def served_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server on the same cases in which no other file's tests have been handed a case."""
+    served = start(tmp_path_factory.mktemp("apart"))
+    write_cases(served.studies)
+    with served.process:
+        yield served
+
+
 @pytest.fixture(scope="session")
 def start_server() -> Any:
     """``start``, for tests that need a server of their own."""
@@ -225,13 +242,10 @@ def start_server() -> Any:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The server most tests share. Cases: ``case_1`` unlabelled, ``case_2`` and ``case_3`` labelled, ``volume``."""
+    """The server most tests share."""
     root = tmp_path_factory.mktemp("served")
     served = start(root, inference_slots="2", inference_queue="2", maximum_upload_mb="8", maximum_volume_mb="64")
-    write_case(served.studies, "case_1", make_head(seed=1))
-    write_case(served.studies, "case_2", make_head(seed=2), with_label=True)
-    write_case(served.studies, "case_3", make_head(seed=3), with_label=True)
-    write_four_dimensional(served.studies / "volume.nii.gz", make_head(seed=4))
+    write_cases(served.studies)
     with served.process:
         yield served
 

@@ -31,8 +31,8 @@ def as_slicer_sends(config: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
-def test_slicers_way_from_connecting_to_submitting(served: Any, tmp_path: Path) -> None:
-    client = MONAILabelClient(served.url, tmpdir=str(tmp_path), client_id="slicer")
+def test_slicers_way_from_connecting_to_submitting(served_apart: Any, tmp_path: Path) -> None:
+    client = MONAILabelClient(served_apart.url, tmpdir=str(tmp_path), client_id="slicer")
 
     assert client.auth_enabled() is False
     info = client.info()
@@ -44,14 +44,14 @@ def test_slicers_way_from_connecting_to_submitting(served: Any, tmp_path: Path) 
     assert {"id", "name", "path"} <= set(sample)
     assert sample["path"] == "", "no path of the server; Slicer then downloads"
 
-    answer = served.get("/datastore/image", params={"image": sample["id"]})
+    answer = served_apart.get("/datastore/image", params={"image": sample["id"]})
     image_file = tmp_path / sample["name"]
     image_file.write_bytes(answer.content)
     image: Any = nib.load(image_file)
     assert image.ndim == 3, "Slicer opens scalar volumes only"
 
     assert sample["id"] in client.datastore()["objects"]
-    original = served.get("/datastore/label", params={"label": sample["id"], "tag": "original"})
+    original = served_apart.get("/datastore/label", params={"label": sample["id"], "tag": "original"})
     assert original.status_code == 404
 
     # Slicer then runs the first model that lists one of the labels.
@@ -86,7 +86,7 @@ def test_slicers_way_from_connecting_to_submitting(served: Any, tmp_path: Path) 
         again = {client.next_sample("random", {})["id"] for _ in range(5)}
         assert sample["id"] not in again
     finally:
-        served.request("DELETE", "/datastore/label", params={"id": sample["id"], "tag": "final"})
+        served_apart.request("DELETE", "/datastore/label", params={"id": sample["id"], "tag": "final"})
 
 
 def test_slicer_uploads_what_the_user_opened_and_segments_it(served: Any, build: Any, tmp_path: Path) -> None:
