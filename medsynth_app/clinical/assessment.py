@@ -41,6 +41,8 @@ from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 MOST_NAMED_REGIONS = 8
 """Most regions named below the picture of the regions."""
+TIMED_OUT = "registration_time_limit"
+"""Warning: the search for the atlas was broken off, the fixed affine of BraTS was taken."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,11 @@ def assess(
         red_flags=flags,
         hospitals=hospitals,
         # the intake's own codes first: they use the words of the form
-        warnings=tuple(dict.fromkeys([*intake.warnings, *result.warnings, *located.report.warnings])),
+        warnings=tuple(
+            dict.fromkeys(
+                [*intake.warnings, *result.warnings, *_doubts_of(located.registration), *located.report.warnings]
+            )
+        ),
         versions=_versions(tools),
         seconds=clock.seconds(),
         located=located,
@@ -291,6 +297,10 @@ def _check_labels(labels: np.ndarray, volume: Volume) -> None:
             f"labels: hold {sorted(strange)[:5]}, allowed are 0 and {sorted(LABEL_NAMES.values())}",
             code="unknown_label",
         )
+
+
+def _doubts_of(registration: Registration) -> tuple[str, ...]:
+    return (TIMED_OUT,) if registration.timed_out else ()
 
 
 def _registered(volume: Volume, labels: np.ndarray, configuration: RegistrationConfiguration) -> Registration:

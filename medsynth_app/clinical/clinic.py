@@ -29,6 +29,7 @@ from medsynth_app.clinical.picture_store import PictureStore
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.symptom_model import SymptomDefinition
 from medsynth_app.clinical.tumor_images import TumorImages
+from medsynth_app.clinical.work_slots import SlotLimits, WorkSlots
 from medsynth_app.imaging.atlas import Atlas, load_atlas
 from medsynth_app.imaging.registration import RegistrationConfiguration
 
@@ -45,6 +46,7 @@ class ClinicConfiguration:
         cache_folder: where atlas and lesion library are kept; the user's cache folder where None.
         registration: how heads are brought to the atlas.
         library: how the lesions that a score is compared with are drawn.
+        limits: how many cross-checks run and wait at once.
     """
 
     database: str | Path
@@ -52,6 +54,7 @@ class ClinicConfiguration:
     cache_folder: Path | None = None
     registration: RegistrationConfiguration = RegistrationConfiguration()
     library: LibraryConfiguration = LibraryConfiguration()
+    limits: SlotLimits = SlotLimits()
 
 
 class Clinic:
@@ -64,6 +67,7 @@ class Clinic:
     def __init__(self, configuration: ClinicConfiguration) -> None:
         self.configuration = configuration
         self.pictures = PictureStore(configuration.picture_folder)
+        self.slots = WorkSlots(configuration.limits, "cross-checks")
         self._opening = threading.RLock()
         # one of its own: who searches a symptom must not wait until atlas and lesion library are loaded
         self._loading = threading.Lock()
@@ -159,7 +163,12 @@ class Clinic:
 
         Raises:
             InvalidValueError: as `assess`.
+            OverloadedError: too many cross-checks run and wait already.
         """
+        with self.slots.slot():
+            return self._cross_check(images, intake, place, actor)
+
+    def _cross_check(self, images: TumorImages, intake: Intake, place: Place, actor: str) -> StoredCrossCheck:
         assessment = assess(images.volume, images.labels, intake, self.tools, place=place)
         result = {
             **assessment.as_dict(),

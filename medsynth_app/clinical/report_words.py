@@ -238,6 +238,10 @@ WARNINGS: dict[str, Words] = {
     "side_both": ("told for both sides; they were averaged", "양쪽이라고 답함; 평균함"),
     "age_below_18": ("the patient is under 18", "18세 미만"),
     "registered_by": ("registered by another sequence than T1", "T1이 아닌 영상으로 정합함"),
+    "registration_time_limit": (
+        "the registration took too long; the site rests on a fixed transform and may be 1 cm off",
+        "정합 시간이 초과되어 고정 변환을 사용함; 위치가 1 cm까지 어긋날 수 있음",
+    ),
     "label": (
         "the mask was made by the segmentation model, nobody has corrected it",
         "마스크는 자동 분할 결과이며 아무도 수정하지 않음",

@@ -109,6 +109,8 @@ class RegistrationConfiguration:
         demons_smoothing_mm: standard deviation of the demons' field smoothing.
         seed: seed of the metric's sampling; the same seed gives the same result but for rounding.
         threads: starts that run at the same time; the result does not depend on it.
+        time_limit_seconds: wall time after which the search is broken off; an image in BraTS geometry is then laid
+            by the fixed affine alone, any other is not assessable.
         gates: when the result is not trusted.
     """
 
@@ -129,6 +131,7 @@ class RegistrationConfiguration:
     demons_smoothing_mm: float = 4.0
     seed: int = 20090401
     threads: int = 2
+    time_limit_seconds: float = 120.0
     gates: QualityGates = field(default_factory=QualityGates)
 
     def __post_init__(self) -> None:
@@ -175,6 +178,7 @@ class Registration:
         gates: every quality check with its value.
         side_known: whether the header tells left from right.
         seconds: wall time.
+        timed_out: whether the search was broken off and the fixed affine of BraTS taken instead.
     """
 
     matrix: np.ndarray
@@ -185,6 +189,7 @@ class Registration:
     gates: tuple[GateResult, ...]
     side_known: bool
     seconds: float
+    timed_out: bool = False
 
     @property
     def assessable(self) -> bool:
@@ -232,14 +237,21 @@ def register_to_atlas(
         The registration. It may be not assessable: ask ``assessable`` and ``reasons`` before using it.
 
     Raises:
-        InvalidValueError: several channels, a mask of another shape, voxels above 6 mm, an empty image.
+        InvalidValueError: several channels, a mask of another shape, voxels above 6 mm, an empty image; no answer
+            within the time limit (code ``registration_timeout``).
     """
     started = time.perf_counter()
     _check_input(volume, tumor_mask)
     head = _prepare_head(volume, tumor_mask, configuration)
     template = _template_levels(configuration.fine_spacing_mm, configuration.coarse_spacing_mm)
-    fit = _fit_affine(head, template, _starts(head, template, volume, configuration), configuration)
-    displacement = _demons(head, template, fit.best, configuration) if configuration.deformable else None
+    starts = _starts(head, template, volume, configuration)
+    clock = _Clock(started, configuration.time_limit_seconds)
+    try:
+        fit = _fit_affine(head, template, starts, configuration, clock)
+    except TimeoutError:
+        fit = _fixed_fit(head, template, starts, configuration, clock)
+    deformable = configuration.deformable and not clock.is_over
+    displacement = _demons(head, template, fit.best, configuration) if deformable else None
     gates = _check_quality(head, template, fit, volume, tumor_mask, displacement, configuration)
     return Registration(
         matrix=matrix_of(fit.best.transform),
@@ -250,6 +262,7 @@ def register_to_atlas(
         gates=gates,
         side_known=side_is_known(volume),
         seconds=time.perf_counter() - started,
+        timed_out=fit.is_fixed,
     )
 
 
@@ -437,6 +450,7 @@ def _rotation(axis: int, angle_deg: float) -> np.ndarray:
 class _Fit:
     best: _Candidate
     upright_margin: float  # nats by which the upright head fits better than a turned one, coarse level
+    is_fixed: bool = False  # the fixed affine of BraTS, because the time was over
 
 
 @dataclass(frozen=True)
@@ -446,17 +460,63 @@ class _Stage:
     samples: float
 
 
-def _fit_affine(
-    head: _Head, template: _Levels, starts: list[_Candidate], configuration: RegistrationConfiguration
+@dataclass(frozen=True)
+class _Clock:
+    started: float  # as of time.perf_counter
+    limit_seconds: float
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() - self.started > self.limit_seconds
+
+    def check(self) -> None:
+        if self.is_over:
+            raise TimeoutError
+
+
+def _fixed_fit(
+    head: _Head,
+    template: _Levels,
+    starts: list[_Candidate],
+    configuration: RegistrationConfiguration,
+    clock: _Clock,
 ) -> _Fit:
-    """Screen all starts, refine the promising ones at the coarse level, the finalists at the fine one."""
+    """The fixed affine of BraTS as it stands, compared with the turned starts as they stand.
+
+    Raises:
+        InvalidValueError: the image has another geometry.
+    """
+    fixed = [candidate for candidate in starts if candidate.start == BRATS]
+    if not fixed:
+        raise InvalidValueError(
+            f"volume: the registration found no answer within {clock.limit_seconds:g} seconds",
+            code="registration_timeout",
+        )
+    best = _likeliest(fixed, head, template, configuration)[0]
+    turned = _likeliest(_turned_starts(head, template), head, template, configuration)
+    return _Fit(best, turned[0].metric - best.metric, is_fixed=True)
+
+
+def _fit_affine(
+    head: _Head,
+    template: _Levels,
+    starts: list[_Candidate],
+    configuration: RegistrationConfiguration,
+    clock: _Clock,
+) -> _Fit:
+    """Screen all starts, refine the promising ones at the coarse level, the finalists at the fine one.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
     screen = _Stage(False, configuration.screen_iterations, configuration.coarse_samples)
     coarse = _Stage(False, configuration.coarse_iterations, configuration.coarse_samples)
     fine = _Stage(True, configuration.fine_iterations, configuration.fine_samples)
     with ThreadPoolExecutor(configuration.threads) as pool:
 
         def refine(candidates: list[_Candidate], stage: _Stage) -> list[_Candidate]:
-            run = pool.map(lambda c: _refine(c, head, template, configuration, stage), candidates)
+            run = list(pool.map(lambda c: _refine(c, head, template, configuration, stage, clock), candidates))
+            clock.check()
             return sorted(run, key=_by_metric)
 
         kept = configuration.screened_starts
@@ -507,8 +567,11 @@ def _refine(
     template: _Levels,
     configuration: RegistrationConfiguration,
     stage: _Stage,
+    clock: _Clock,
 ) -> _Candidate:
-    """Optimise from one start; the start itself is the answer where the optimiser made it worse."""
+    """Optimise from one start; the start itself is the answer where the optimiser made it worse, or time is over."""
+    if clock.is_over:
+        return candidate
     fixed, moving = (head.fine, template.fine) if stage.fine else (head.coarse, template.coarse)
     mask = head.fine_mask if stage.fine else head.coarse_mask
     # Coarse metrics compare with coarse ones, so a candidate's own value serves; a fresh start's is 0.
@@ -526,10 +589,14 @@ def _refine(
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(moved, inPlace=True)
+    method.AddCommand(sitk.sitkIterationEvent, lambda: method.StopRegistration() if clock.is_over else None)
     try:
         method.Execute(fixed, moving)
     except RuntimeError:  # ITK: too few samples map inside the template; another start will do
         return _Candidate(candidate.start, candidate.transform, before)
+    finally:
+        # method and command hold each other where no garbage collector looks
+        method.RemoveAllCommands()
     after = _measure(fixed, moving, moved, configuration, mask, stage.samples)
     if after > before:
         return _Candidate(candidate.start, candidate.transform, before)

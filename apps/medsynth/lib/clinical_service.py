@@ -24,6 +24,7 @@ from medsynth_app.clinical.cross_check import ConcordanceClass
 from medsynth_app.clinical.intake import parse_intake
 from medsynth_app.clinical.record_view import record_view
 from medsynth_app.clinical.tumor_images import images_of_case
+from medsynth_app.clinical.work_slots import SlotLimits
 from medsynth_app.errors import MedSynthError, NotFoundError, OverloadedError
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import write_label
@@ -45,15 +46,15 @@ class ClinicalService:
 
     Args:
         studies: the studies folder, or the URL of a DICOMweb server.
-        settings: may name a database.
+        settings: may name a database, and how many cross-checks run and wait at once.
     """
 
     def __init__(self, studies: str, settings: Settings) -> None:
         remote = studies.startswith(("http://", "https://"))
         folder = settings.model_folder / "clinic" if remote else Path(studies) / OWN_FOLDER
-        self._clinic = Clinic(
-            ClinicConfiguration(settings.database or folder / "clinical.db", folder / "cross_checks")
-        )
+        limits = SlotLimits(settings.cross_check_slots, settings.cross_check_queue)
+        database = settings.database or folder / "clinical.db"
+        self._clinic = Clinic(ClinicConfiguration(database, folder / "cross_checks", limits=limits))
         self._warming = threading.Lock()
 
     def start(self) -> None:

@@ -34,6 +34,8 @@ class Settings:
         inference_queue: inferences that may wait; one more is answered 503.
         inference_timeout_seconds: a waiting inference gives up after this.
         inference_run_seconds: a client whose inference runs longer is told so with 503.
+        cross_check_slots: cross-checks that run at once.
+        cross_check_queue: cross-checks that may wait; one more is answered 503.
         model_slots: model -> how many of it run at once, ``volume_synthesis=1;image_synthesis=2``.
         maximum_volume_mb: uploads that become larger when they are read are refused with 413.
         maximum_upload_mb: larger uploads are refused with 413.
@@ -54,6 +56,8 @@ class Settings:
     inference_queue: int = 16
     inference_timeout_seconds: int = 300
     inference_run_seconds: int = 1800
+    cross_check_slots: int = 2
+    cross_check_queue: int = 8
     model_slots: Mapping[str, int] = field(default_factory=dict)
     maximum_volume_mb: int = LARGEST_EXPANDED_BYTES >> 20
     maximum_upload_mb: int = 1024
@@ -80,6 +84,8 @@ class Settings:
             inference_queue=_number(conf, "inference_queue", 16, 0, 1000),
             inference_timeout_seconds=_number(conf, "inference_timeout_seconds", 300, 1, 86400),
             inference_run_seconds=_number(conf, "inference_run_seconds", 1800, 1, 7 * 86400),
+            cross_check_slots=_number(conf, "cross_check_slots", 2, 1, 64),
+            cross_check_queue=_number(conf, "cross_check_queue", 8, 0, 1000),
             model_slots=_model_slots(conf),
             maximum_volume_mb=_number(
                 conf, "maximum_volume_mb", LARGEST_EXPANDED_BYTES >> 20, 1, 1024 * 1024

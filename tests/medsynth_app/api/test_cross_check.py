@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from medsynth_app.clinical import assessment
+from medsynth_app.clinical.work_slots import SlotLimits, WorkSlots
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas import Atlas
 from medsynth_app.imaging.brain_regions import Side
@@ -127,6 +128,17 @@ def test_a_failed_registration_is_an_answer(
     assert record["hospitals"]["general_only"]
     assert "itk" not in answer.text
     assert client.get(f"{PATH}/{record['id']}.pdf").status_code == 200
+
+
+def test_one_cross_check_too_many_is_told_when_to_come_again(
+    client: TestClient, session_clinic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_clinic, "slots", WorkSlots(SlotLimits(1, 0), "cross-checks"))
+    with session_clinic.slots.slot():
+        answer = ask(client)
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    assert ask(client).status_code == 200
 
 
 # ---- the decision ----

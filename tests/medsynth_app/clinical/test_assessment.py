@@ -49,11 +49,11 @@ def hand_area(atlas: Atlas) -> np.ndarray:
 def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Chooses what the registration finds; by default that the head lies in atlas space."""
 
-    def choose(passed: bool = True, side_known: bool = True) -> None:
+    def choose(passed: bool = True, side_known: bool = True, timed_out: bool = False) -> None:
         def register(volume: Volume, *_: object) -> Registration:
             gate = GateResult("brain_dice", 0.95, "at least 0.9", passed, "the outline does not fit")
             shape = volume.spatial_shape
-            return Registration(np.eye(4), None, volume.affine, shape, "known", (gate,), side_known, 0.0)
+            return Registration(np.eye(4), None, volume.affine, shape, "known", (gate,), side_known, 0.0, timed_out)
 
         monkeypatch.setattr(assessment, "register_to_atlas", register)
 
@@ -123,6 +123,14 @@ def test_an_unknown_side_is_told_and_not_classified(
     answer = assess(volume, hand_area, parse_intake(form, tools.checker.definitions), tools)
     assert answer.concordance is ConcordanceClass.INDETERMINATE
     assert answer.site.side == "unknown"
+
+
+def test_a_registration_that_was_broken_off_is_told(
+    tools: AssessmentTools, volume: Volume, hand_area: np.ndarray, registered: Callable[..., None]
+) -> None:
+    registered(timed_out=True)
+    answer = assess(volume, hand_area, parse_intake({"symptoms": ["arm_weakness"]}, tools.checker.definitions), tools)
+    assert "registration_time_limit" in answer.warnings
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,14 @@ from medsynth_app.imaging.atlas import atlas_brain, load_atlas
 from medsynth_app.imaging.geometry import reorient, resample
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.registration import (
+    BRATS_TO_MNI,
     QualityGates,
     Registration,
     RegistrationConfiguration,
     _share_outside,
     register_to_atlas,
 )
-from medsynth_app.imaging.template import load_t1_template
+from medsynth_app.imaging.template import BRATS_SHAPE, load_t1_template
 from medsynth_app.imaging.volume import Volume
 
 QUICK = RegistrationConfiguration(fine_spacing_mm=4.0, coarse_spacing_mm=8.0)
@@ -181,6 +182,24 @@ def test_a_head_with_its_skull_is_named_as_such() -> None:
         array[(slice(None),) * axis + ([0, -1],)] = 0
     result = register_to_atlas(Volume(array, filled.affine), None, QUICK)
     assert any("strip the skull first" in reason for reason in result.reasons)
+
+
+def test_an_image_whose_time_is_over_is_refused_by_name() -> None:
+    with pytest.raises(InvalidValueError, match="no answer within 0 seconds") as caught:
+        register_to_atlas(head(), None, replace(QUICK, time_limit_seconds=0.0))
+    assert caught.value.code == "registration_timeout"
+
+
+@pytest.mark.parametrize("limit_seconds", [0.0, 0.2])
+def test_a_brats_image_whose_time_is_over_is_laid_by_the_fixed_affine(limit_seconds: float) -> None:
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine[1, 3] = 239.0
+    sampled = 255 * resample(load_t1_template(), BRATS_TO_MNI @ affine, BRATS_SHAPE).array
+    volume = Volume(np.where(sampled > 15, sampled, 0).round(), affine)
+    result = register_to_atlas(volume, None, replace(QUICK, time_limit_seconds=limit_seconds))
+    assert result.timed_out
+    assert result.assessable, result.reasons
+    np.testing.assert_allclose(result.matrix, BRATS_TO_MNI, atol=1e-6)
 
 
 def test_gates_are_configuration() -> None:

@@ -23,6 +23,8 @@ def test_defaults() -> None:
     [
         ({"inference_slots": "4"}, "inference_slots", 4),
         ({"inference_queue": "0"}, "inference_queue", 0),
+        ({"cross_check_slots": "3"}, "cross_check_slots", 3),
+        ({"cross_check_queue": "0"}, "cross_check_queue", 0),
         ({"maximum_upload_mb": "64"}, "maximum_upload_mb", 64),
         ({"use_pretrained_model": "No"}, "use_shipped_weights", False),
         ({"use_pretrained_model": "TRUE"}, "use_shipped_weights", True),
