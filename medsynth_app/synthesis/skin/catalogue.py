@@ -25,14 +25,14 @@ from medsynth_app.synthesis.skin.training import (
     train_encoder,
     train_generator,
 )
-from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
-from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
-from medsynth_app.synthesis.stylegan2.training import (
+from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
     GuideConfiguration,
-    Progress,
     TrainingConfiguration,
 )
+from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
+from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
+from medsynth_app.synthesis.stylegan2.run import Progress
 from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
 from medsynth_app.synthesis.training import ReportTraining, TrainingProgress
 from medsynth_app.synthesis.weights import WeightsStore

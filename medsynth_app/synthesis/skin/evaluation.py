@@ -8,54 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.features import (
+    BATCH,
+    PhotographFeatures,
+    perceptual_distance,
+    picture_features,
+    to_images,
+)
+from medsynth_app.synthesis.quality import compared
 from medsynth_app.synthesis.skin.dataset import Lesions
 from medsynth_app.synthesis.skin.inversion import refined_styles
 from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.projected import PhotographFeatures, perceptual_distance
 
-BATCH = 16
 DISTANCE_GOAL, MELANOMA_GOAL = 0.95, 0.9
 """Rank correlation with alpha from which a curve counts as monotone."""
 
 Report = Callable[[float], None]
-
-
-def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Kernel inception distance's estimator (Binkowski 2018): unbiased MMD^2, kernel (x . y / D + 1)^3.
-
-    Args:
-        first, second: (N, D) and (M, D) features, at least 2 rows each.
-    """
-    if min(len(first), len(second)) < 2:
-        raise InvalidValueError("features: at least 2 pictures on each side are needed")
-
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a @ b.T / a.shape[1] + 1.0) ** 3
-
-    within = sum(
-        (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
-        for k in (kernel(first, first), kernel(second, second))
-    )
-    return float(within - 2.0 * kernel(first, second).mean())
-
-
-def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Distance of two normal distributions fitted to features (N, D): |m1 - m2|^2 + tr(C1 + C2 - 2 sqrt(C1 C2))."""
-    a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    roots = np.sqrt(np.clip(np.linalg.eigvals(a @ b).real, 0.0, None)).sum()
-    return float(
-        np.square(first.mean(axis=0) - second.mean(axis=0)).sum() + np.trace(a) + np.trace(b) - 2 * roots
-    )
-
-
-@torch.no_grad()
-def picture_features(images: torch.Tensor, features: PhotographFeatures) -> np.ndarray:
-    """Mean features of the deepest tap (N, 320) of images (N, 3, R, R), -1..1."""
-    parts = [features(part)[-1].mean(dim=(2, 3)) for part in images.split(BATCH)]
-    return torch.cat(parts).double().numpy()
 
 
 @torch.no_grad()
@@ -79,7 +49,7 @@ def generation_figures(
     chance, draw = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     count = min(count, len(held_out.images))
     real, floor = (
-        picture_features(_tensor(part.images[draw.permutation(len(part.images))[:count]]), features)
+        picture_features(to_images(part.images[draw.permutation(len(part.images))[:count]]), features)
         for part in (training, held_out)
     )
     labels = torch.from_numpy(training.labels[draw.permutation(len(training.labels))[:count]])
@@ -89,13 +59,7 @@ def generation_figures(
         classes = part if generator.configuration.classes else None
         made.append(picture_features(generator(latent, classes, 1.0, chance).clamp(-1, 1), features))
     synthetic = np.concatenate(made)
-    return {
-        "pictures": float(count),
-        "kid": kernel_distance(synthetic, real),
-        "kid_floor": kernel_distance(floor, real),
-        "frechet": frechet_distance(synthetic, real),
-        "frechet_floor": frechet_distance(floor, real),
-    }
+    return compared(synthetic, real, floor, seed)
 
 
 def course_figures(
@@ -127,7 +91,7 @@ def course_figures(
         [],
         [],
     )
-    images = _tensor(held_out.images)
+    images = to_images(held_out.images)
     for start in range(0, len(images), BATCH):
         part = images[start : start + BATCH]
         with torch.no_grad():
@@ -159,7 +123,3 @@ def course_figures(
         "change_outside": float(np.mean(outside)),
         "melanoma_gain": float(np.mean(gain)),
     }
-
-
-def _tensor(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).float() / 127.5 - 1.0

@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError, TooLargeError, UnsupportedKindError
+from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.projected import PhotographFeatures, perceptual_distance
 from medsynth_app.synthesis.stylegan2.transforms import square_picture, to_network
 
 SMALLEST_SIDE = 32

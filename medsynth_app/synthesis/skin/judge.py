@@ -12,9 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.stylegan2.projected import FEATURE_CHANNELS, PhotographFeatures
+from medsynth_app.synthesis.features import FEATURE_CHANNELS, POOLED_SIZE, PhotographFeatures, pooled
 
-POOLED_SIZE = 2 * sum(FEATURE_CHANNELS)
 MASK_CHANNELS = 32
 
 
@@ -76,10 +75,3 @@ class LesionJudge(nn.Module):
         lesion = torch.sigmoid(self.mask_logits(view))[:, None]
         lesion = functional.interpolate(lesion, size=images.shape[-2:], mode="bilinear", align_corners=False)
         return Judgement(torch.sigmoid(self.melanoma_logit(view)), lesion.squeeze(1), view)
-
-
-def pooled(view: list[torch.Tensor]) -> torch.Tensor:
-    """Mean and standard deviation over places of all channels of all depths, (N, POOLED_SIZE)."""
-    means = [values.mean(dim=(2, 3)) for values in view]
-    deviations = [values.var(dim=(2, 3), correction=0).add(1e-6).sqrt() for values in view]
-    return torch.cat([*means, *deviations], dim=1)

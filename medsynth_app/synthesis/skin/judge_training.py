@@ -11,8 +11,11 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.skin.dataset import Lesions
-from medsynth_app.synthesis.skin.judge import LesionJudge, pooled
+from medsynth_app.synthesis.features import pooled
+from medsynth_app.synthesis.pathology_classifier import fit_linear_head
+from medsynth_app.synthesis.quality import area_under_curve
+from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
+from medsynth_app.synthesis.skin.judge import LesionJudge
 from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
 logger = logging.getLogger(__name__)
@@ -81,7 +84,7 @@ def train_judge(
             if masks is not None:
                 _mask_step(judge, view, masks, optimizer)
             on_progress((epoch * batches + number + 1) / (configuration.epochs * batches))
-    _fit_melanoma_head(judge, torch.cat(seen), torch.cat(labels).float(), configuration.penalty)
+    _fit_melanoma_head(judge, torch.cat(seen), torch.cat(labels), configuration.penalty)
     return judge.eval()
 
 
@@ -111,23 +114,13 @@ def _mask_step(
 def _fit_melanoma_head(
     judge: LesionJudge, values: torch.Tensor, labels: torch.Tensor, penalty: float
 ) -> None:
-    """Logistic regression, both classes weighted alike, by L-BFGS: the one best answer, no learning rate."""
-    judge.center.copy_(values.mean(dim=0))
-    judge.spread.copy_(values.std(dim=0).clamp_min(1e-4))
-    values = (values - judge.center) / judge.spread
-    weights = torch.where(labels > 0, 0.5 / labels.mean(), 0.5 / (1 - labels.mean()))
-    head = judge.melanoma
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        logits = head(values).squeeze(1)
-        total = functional.binary_cross_entropy_with_logits(logits, labels, weights)
-        total = total + penalty * head.weight.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call, arg-type]
+    """Two-class regression as one logit: w = w_melanoma - w_nevus, whose penalty is half of both together."""
+    head = fit_linear_head(values, labels, len(CLASSES), 2.0 * penalty)
+    judge.center.copy_(head.center)
+    judge.spread.copy_(head.spread)
+    with torch.no_grad():
+        judge.melanoma.weight.copy_((head.weight[1] - head.weight[0])[None])
+        judge.melanoma.bias.copy_((head.bias[1] - head.bias[0])[None])
 
 
 @torch.no_grad()
@@ -146,13 +139,3 @@ def judge_figures(judge: LesionJudge, lesions: Lesions, batch_size: int = 32) ->
     if dices:
         figures["mask_dice"] = float(torch.cat(dices).mean())
     return figures
-
-
-def area_under_curve(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Probability that a positive scores above a negative, ties counted half (Mann and Whitney); NaN if one class."""
-    positive, negative = scores[labels == 1], np.sort(scores[labels == 0])
-    if not len(positive) or not len(negative):
-        return float("nan")
-    below = np.searchsorted(negative, positive, side="left")
-    not_above = np.searchsorted(negative, positive, side="right")
-    return float((below + not_above).mean() / 2 / len(negative))

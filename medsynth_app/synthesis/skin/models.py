@@ -16,7 +16,8 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.skin.directions import Direction
 from medsynth_app.synthesis.skin.judge import LesionJudge
 from medsynth_app.synthesis.stylegan2.encoder import MeanStart, PrincipalStart, StyleEncoder
-from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
+from medsynth_app.synthesis.stylegan2.generator import build_generator
+from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
 from medsynth_app.synthesis.weights import ENDING, StoredWeights, WeightsStore, load_weights, save_weights
 
@@ -128,16 +129,16 @@ def load_generator(store: WeightsStore) -> LoadedGenerator:
     stored = _stored(store, GENERATOR)
     guide = {k[len(GUIDE_PREFIX) :]: v for k, v in stored.tensors.items() if k.startswith(GUIDE_PREFIX)}
     others = {k: v for k, v in stored.tensors.items() if not k.startswith(GUIDE_PREFIX)}
+    generator = build_generator(stored.configuration, others, GENERATOR)
+    if not guide:
+        return LoadedGenerator(generator, None, stored.sha256)
+    network = generator.configuration
+    principal = PrincipalLatents(network.latent_size, network.image_channels)
     try:
-        network = StyleGAN2Configuration(**stored.configuration)
-        generator = Generator(network)
-        generator.load_state_dict(others)
-        principal = PrincipalLatents(network.latent_size, network.image_channels) if guide else None
-        if principal is not None:
-            principal.load_state_dict(guide)
-    except (TypeError, RuntimeError) as error:
-        raise InvalidValueError(f"weights {GENERATOR}: do not fit a StyleGAN2 generator") from error
-    return LoadedGenerator(generator.eval().requires_grad_(False), principal, stored.sha256)
+        principal.load_state_dict(guide)
+    except RuntimeError as error:
+        raise InvalidValueError(f"weights {GENERATOR}: hold a guide of another size") from error
+    return LoadedGenerator(generator, principal, stored.sha256)
 
 
 def load_encoder(store: WeightsStore, loaded: LoadedGenerator) -> StyleEncoder:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.features import perceptual_distance
 from medsynth_app.synthesis.skin.directions import Direction
 from medsynth_app.synthesis.skin.judge import LesionJudge
 from medsynth_app.synthesis.skin.measures import mean_change, spearman
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.projected import perceptual_distance
 
 SIMULATION_NOTICE = "Visual simulation by a generative model; no longitudinal truth."
 LARGEST_ALPHA = 6.0

@@ -29,10 +29,12 @@ from medsynth_app.synthesis.skin.models import (
     save_judge,
     weights_file,
 )
+from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.training import Progress, Trainer, TrainingConfiguration
+from medsynth_app.synthesis.stylegan2.run import Progress
+from medsynth_app.synthesis.stylegan2.training import Trainer
 from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
 from medsynth_app.synthesis.weights import WeightsStore
 

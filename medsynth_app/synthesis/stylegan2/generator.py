@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.stylegan2.network import Generator
+from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.transforms import to_pictures
 
 LARGEST_SEED = 2**63 - 1
@@ -46,3 +47,24 @@ def sample_picture(
         drawn = int(torch.randint(configuration.classes, (), generator=chance))
         classes = torch.tensor([drawn if label is None else label])
     return to_pictures(generator(latent, classes, truncation, chance))[0]
+
+
+def build_generator(configuration: object, tensors: Mapping[str, torch.Tensor], name: str) -> Generator:
+    """A trained generator in evaluation mode.
+
+    Args:
+        configuration: JSON record of its ``StyleGAN2Configuration``.
+        tensors: its state.
+        name: of the weights, for the error.
+
+    Raises:
+        InvalidValueError: the two do not fit together.
+    """
+    try:
+        if not isinstance(configuration, Mapping):
+            raise TypeError
+        generator = Generator(StyleGAN2Configuration(**configuration))
+        generator.load_state_dict(dict(tensors))
+    except (TypeError, RuntimeError) as error:
+        raise InvalidValueError(f"weights {name}: do not fit a StyleGAN2 generator") from error
+    return generator.eval().requires_grad_(False)

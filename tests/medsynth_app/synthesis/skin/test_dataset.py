@@ -23,9 +23,9 @@ from medsynth_app.synthesis.skin.training import (
     train_encoder,
     train_generator,
 )
+from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
-from medsynth_app.synthesis.stylegan2.training import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.weights import WeightsStore
 
 

@@ -88,7 +88,7 @@ def test_training_reduces_the_error_leaves_the_generator_alone_and_resumes(tmp_p
     assert second.seen == 40
     second.run(lambda progress: errors.append(progress.figures["squared_error"]))
     assert errors[-1] < errors[0]
-    assert second.history[-1]["released"] == 5
+    assert second.history[-1]["released"] == 3, "the mean of 1 to 5"
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
 
 

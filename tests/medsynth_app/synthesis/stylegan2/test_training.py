@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
-from medsynth_app.synthesis.stylegan2.training import GuideConfiguration, Trainer, TrainingConfiguration
+from medsynth_app.synthesis.stylegan2.training import Trainer
 
 NETWORK = StyleGAN2Configuration(
     resolution=32, classes=2, latent_size=8, style_size=16, channel_base=256, channel_max=16, channel_min=8,
