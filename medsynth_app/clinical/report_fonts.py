@@ -1,8 +1,9 @@
 """Fonts of the PDF report: a Korean one is put into the file where one is installed, so that it reads anywhere.
 
-NanumGothic (SIL Open Font License, carried by the package ``koreanize-matplotlib``; only its font files are used)
-is embedded, as a subset of the letters in use. Without it Korean is set in Adobe's CID font HYGothic, which a
-viewer must bring itself.
+NanumGothic from the package ``koreanize-matplotlib`` (only its font files are used) is embedded, as a subset of
+the letters in use. The package is MIT and holds no licence of the font; the font's own flags (OS/2 fsType 8) allow
+embedding in documents, and Debian's ``fonts-nanum`` carries the same family under the SIL Open Font License 1.1.
+Without it Korean is set in Adobe's CID font HYGothic, which a viewer must bring itself.
 """
 
 from __future__ import annotations
