@@ -41,6 +41,12 @@ class Box:
         """Number of voxels along each axis."""
         return tuple(b - a for a, b in zip(self.start, self.stop))  # type: ignore[return-value]
 
+    def aligned(self, multiple: int, grid: tuple[int, ...]) -> Box:
+        """The box widened until it starts and stops at multiples of ``multiple``, inside an array of shape ``grid``."""
+        start = tuple(side - side % multiple for side in self.start)
+        stop = tuple(min(side + -side % multiple, length) for side, length in zip(self.stop, grid))
+        return Box(start, stop)  # type: ignore[arg-type]
+
 
 def reorient(volume: Volume, axes: tuple[str, str, str] = CANONICAL_AXES) -> Volume:
     """The same image with its array axes pointing closest to ``axes``, by flips and permutations only.

@@ -22,6 +22,7 @@ from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.localization import tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
 from medsynth_app.segmentation.transforms import (
+    GRID_STEP,
     CleaningConfiguration,
     clean_labels,
     prepare,
@@ -33,8 +34,6 @@ BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 """Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
 PRECISIONS = ("auto", "bf16", "fp32")
 WINDOW = (128, 128, 128)
-PADDING_MULTIPLE = 16
-"""A brain is padded to this; the deepest level may round down once, which costs no accuracy when measured."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def predict_logits(
 
 def _padding(shape: tuple[int, ...]) -> list[int]:
     """Zeros to append, in the order ``torch.nn.functional.pad`` wants (last axis first)."""
-    wanted = [max(side + -side % PADDING_MULTIPLE, SIDE_MULTIPLE) for side in shape]
+    wanted = [max(side + -side % GRID_STEP, SIDE_MULTIPLE) for side in shape]
     if max(wanted) < 2 * SIDE_MULTIPLE:
         # A single voxel at the deepest level has no mean and spread to normalise by.
         wanted[-1] = 2 * SIDE_MULTIPLE

@@ -15,13 +15,15 @@ from scipy import ndimage
 from torch.nn import functional
 
 from medsynth_app.imaging.geometry import Box
+from medsynth_app.segmentation.transforms import GRID_STEP
 
 TUMOR_PROBABILITY = 0.3
 """Coarse voxels above it are looked at. Low: a place looked at in vain costs time, one passed over costs tumour."""
 SMALLEST_FOCUS = 12
 """Coarse voxels; a smaller focus (0.1 ml) would be removed from the answer as a speck anyway."""
-MARGIN = 16
-"""Voxels around the coarse tumour: what the network needs to see beside a voxel, and what 2 mm cannot show."""
+MARGIN = 8
+"""Least number of voxels around the coarse tumour: what the network needs to see beside a voxel, and what 2 mm cannot
+show. Starting and stopping on the grid of ``GRID_STEP`` adds 0 to 15 more on each side."""
 WORTHWHILE_SHARE = 0.7
 """A box that fills more of the brain than this saves nothing."""
 
@@ -49,7 +51,7 @@ def tumor_box(image: torch.Tensor, predict: Callable[[torch.Tensor], torch.Tenso
     box = Box(
         tuple(max(0, int(low) * 2 - MARGIN) for low in voxels.min(axis=0)),  # type: ignore[arg-type]
         tuple(min(side, int(high) * 2 + 2 + MARGIN) for high, side in zip(voxels.max(axis=0), whole.stop)),  # type: ignore[arg-type]
-    )
+    ).aligned(GRID_STEP, whole.stop)
     return box if np.prod(box.shape) <= WORTHWHILE_SHARE * np.prod(whole.shape) else whole
 
 

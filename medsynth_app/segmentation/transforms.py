@@ -1,6 +1,6 @@
 """What happens to a case before the network and to its answer afterwards: once, for training and inference.
 
-before: to RAS axes -> cubic 1 mm voxels -> crop to the brain -> z-score each sequence -> (C, X, Y, Z) float32
+before: to RAS axes -> cubic 1 mm voxels -> crop around the brain -> z-score each sequence -> (C, X, Y, Z) float32
 after:  labels -> paste into the full grid -> back to the axes and voxels of the image that came in
 """
 
@@ -28,6 +28,10 @@ SPACING_TOLERANCE_MM = 0.02
 Z_SCORE_LIMITS = (-5.0, 8.0)
 """Normalised intensities are cut here: vessels and artefacts beyond it carry no tumour information."""
 SMALLEST_SIDE = 16
+GRID_STEP = 16
+"""Boxes start, and inputs end, at multiples of it. The networks halve their grid up to four times; with boxes that
+start anywhere, a voxel's answer would change with where its box happens to start. The deepest level may round down
+once more, which costs no accuracy when measured."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,12 @@ def prepare(volume: Volume) -> PreparedCase:
     brain = canonical.array[0] != 0
     for channel in canonical.array[1:]:
         brain |= channel != 0
-    box = foreground_box(brain)
-    if min(box.shape) < SMALLEST_SIDE:
+    tight = foreground_box(brain)
+    if min(tight.shape) < SMALLEST_SIDE:
         raise InvalidValueError(
-            f"the brain spans {box.shape} mm, at least {SMALLEST_SIDE} mm along each axis are needed"
+            f"the brain spans {tight.shape} mm, at least {SMALLEST_SIDE} mm along each axis are needed"
         )
+    box = tight.aligned(GRID_STEP, brain.shape)
     channels = [channel[box.slices] for channel in canonical.array]
     if not any(map(_varies, channels)):
         raise InvalidValueError("the image shows nothing: every sequence is constant inside the brain")

@@ -10,6 +10,7 @@ import torch
 
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_labels, segment
 from medsynth_app.segmentation.localization import MARGIN, half_resolution, tumor_box
+from medsynth_app.segmentation.transforms import GRID_STEP
 
 SHAPE = (120, 140, 100)
 
@@ -34,20 +35,27 @@ def box_of(*foci: tuple[slice, slice, slice]) -> Any:
 
 def test_the_box_holds_the_tumour_and_a_margin() -> None:
     box = box_of((slice(20, 30), slice(20, 26), slice(22, 25)))
-    assert box.start == (40 - MARGIN, 40 - MARGIN, 44 - MARGIN)
-    assert box.stop == (60 + MARGIN, 52 + MARGIN, 50 + MARGIN)
+    assert all(low <= side - MARGIN for low, side in zip(box.start, (40, 40, 44)))
+    assert all(high >= side + MARGIN for high, side in zip(box.stop, (60, 52, 50)))
 
 
 def test_the_box_ends_where_the_image_ends() -> None:
     box = box_of((slice(0, 4), slice(66, 70), slice(45, 50)))
-    assert box.start == (0, 132 - MARGIN, 90 - MARGIN)
-    assert box.stop == (8 + MARGIN, 140, 100)
+    assert box.start == (0, 112, 80)
+    assert box.stop == (16, 140, 100)
+
+
+def test_the_box_starts_and_stops_on_the_grid_of_the_network() -> None:
+    for first in range(10, 19):
+        box = box_of((slice(first, first + 6),) * 3)
+        assert not any(side % GRID_STEP for side in box.start)
+        assert not any(side % GRID_STEP for side in box.stop)
 
 
 def test_two_foci_are_held_by_one_box() -> None:
     box = box_of((slice(10, 14),) * 3, (slice(30, 33),) * 3)
-    assert box.start == (20 - MARGIN,) * 3
-    assert box.stop == (66 + MARGIN,) * 3
+    assert box.start == (0, 0, 0)
+    assert box.stop == (80, 80, 80)
 
 
 @pytest.mark.parametrize(

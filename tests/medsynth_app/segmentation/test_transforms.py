@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.transforms import (
+    GRID_STEP,
     CleaningConfiguration,
     clean_labels,
     prepare,
@@ -108,7 +109,9 @@ def test_the_image_is_cropped_to_the_brain_and_z_scored(head: Any) -> None:
     brain = (head.volume.array != 0).any(axis=0)
     for axis in range(3):
         places = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        assert (prepared.box.start[axis], prepared.box.stop[axis]) == (places[0], places[-1] + 1)
+        assert places[0] - GRID_STEP < prepared.box.start[axis] <= places[0]
+        assert places[-1] < prepared.box.stop[axis] <= places[-1] + GRID_STEP
+        assert prepared.box.start[axis] % GRID_STEP == 0
     assert prepared.image.dtype == np.float32
     inside = brain[prepared.box.slices]
     for channel, source in zip(prepared.image, head.volume.array):
