@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from lib.clinical_service import (
 )
 from lib.settings import Settings
 
+from medsynth_app.clinical.seeding import KnowledgeBaseError
 from medsynth_app.imaging.cases import CaseFiles
 
 
@@ -38,6 +41,15 @@ def test_a_failure_is_told_and_never_raised(tmp_path: Path, intake: dict[str, An
     answer = cross_check_mask(service, CaseFiles("case_1"), tmp_path / "mask.nii.gz", intake)
     assert (answer["status"], answer["code"]) == ("failed", code)
     assert answer["reason"]
+
+
+def test_an_edited_knowledge_base_stops_the_start(tmp_path: Path) -> None:
+    settings = Settings(model_folder=tmp_path, database=f"sqlite:///{tmp_path / 'clinic.db'}")
+    ClinicalService(str(tmp_path), settings).start()
+    with closing(sqlite3.connect(tmp_path / "clinic.db")) as connection, connection:
+        connection.execute("UPDATE symptom_region SET weight = 0.9 WHERE symptom_id = 'anosmia'")
+    with pytest.raises(KnowledgeBaseError, match="knowledge tables in the database were edited"):
+        ClinicalService(str(tmp_path), settings).start()
 
 
 def test_without_a_clinic_the_mask_is_answered_too(tmp_path: Path) -> None:
