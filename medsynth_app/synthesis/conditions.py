@@ -62,6 +62,21 @@ class VectorOption(Option):
         return json.dumps([1.0, 1.5, 3.0, 0.5][: self.length])
 
 
+@dataclass(frozen=True)
+class OpenNumber(Option):
+    """A number that may be left open; the default is the empty text, and the generator chooses."""
+
+    def parse(self, value: object) -> OptionValue:
+        """The checked number, or the empty text.
+
+        Raises:
+            InvalidValueError: no number, or one out of range.
+        """
+        if isinstance(value, (list, tuple)):
+            value = value[0] if value else ""
+        return "" if value is None or value == "" else self._number(value)
+
+
 def numbers_of(value: object) -> tuple[float, ...] | None:
     """The numbers of a parsed ``VectorOption``; None where the generator is to choose."""
     text = str(value)
@@ -141,7 +156,9 @@ def parse_seed(value: object) -> int:
 
 
 def _described(option: Option) -> dict[str, Any]:
-    kind = "numbers" if isinstance(option, VectorOption) else type(option.default).__name__
+    kind = type(option.default).__name__
+    if isinstance(option, (VectorOption, OpenNumber)):
+        kind = "numbers" if isinstance(option, VectorOption) else "float"
     record: dict[str, Any] = {
         "name": option.name, "kind": kind, "default": option.default, "description": option.description,
     }  # fmt: skip

@@ -4,7 +4,8 @@ Sub-folders: ``MODALITY/PATHOLOGY/[PATIENT/]FILE``, or ``PATHOLOGY/[PATIENT/]FIL
 the lesion lies beside its picture as ``NAME_mask.png``.
 
 Table: ``images.csv`` in the folder, columns ``path`` and, as far as they are known, ``modality``, ``pathology``,
-``patient``, ``age``, ``sex``, ``severity``, ``sequence``, ``mask``; an empty cell is unknown.
+``patient``, ``age``, ``sex``, ``severity``, ``sequence``, ``mask``, ``split`` (``train`` or ``validation``); an empty
+cell is unknown.
 
 Pictures of one patient never lie on both sides of the split. The side is chosen by a hash of the patient, so it is
 the same on every machine and does not move when pictures are added.
@@ -31,7 +32,8 @@ from medsynth_app.synthesis.stylegan2.transforms import square_picture
 logger = logging.getLogger(__name__)
 
 TABLE = "images.csv"
-COLUMNS = ("path", "modality", "pathology", "patient", "age", "sex", "severity", "sequence", "mask")
+COLUMNS = ("path", "modality", "pathology", "patient", "age", "sex", "severity", "sequence", "mask", "split")
+SPLITS = ("train", "validation")
 MASK_ENDING = "_mask"
 HELD_OUT_SHARE = 0.1
 FEWEST_PICTURES = 2
@@ -56,6 +58,7 @@ class PictureSource:
         severity: 0 to 1; None = unknown.
         sequence: of an MR slice, for example ``flair``; empty = unknown.
         mask: file with the lesion; None where there is none.
+        split: ``train`` or ``validation``; empty = a hash of the patient decides.
 
     Raises:
         InvalidValueError: a value that is impossible, named.
@@ -71,6 +74,7 @@ class PictureSource:
     severity: float | None = None
     sequence: str = ""
     mask: Path | None = None
+    split: str = ""
 
     def __post_init__(self) -> None:
         if self.modality not in IMAGE_MODALITIES:
@@ -78,7 +82,13 @@ class PictureSource:
                 f"modality: {self.modality!r} of {self.name} must be one of {', '.join(IMAGE_MODALITIES)}"
             )
         if self.sex and self.sex not in SEXES:
-            raise InvalidValueError(f"sex: {self.sex!r} of {self.name} must be {' or '.join(SEXES)}, or empty")
+            raise InvalidValueError(
+                f"sex: {self.sex!r} of {self.name} must be {' or '.join(SEXES)}, or empty"
+            )
+        if self.split and self.split not in SPLITS:
+            raise InvalidValueError(
+                f"split: {self.split!r} of {self.name} must be {' or '.join(SPLITS)}, or empty"
+            )
         for field, value, most in (("age", self.age, OLDEST), ("severity", self.severity, 1.0)):
             if value is not None and not 0.0 <= value <= most:
                 raise InvalidValueError(f"{field}: {value:g} of {self.name} must be between 0 and {most:g}")
@@ -158,7 +168,8 @@ def split_pictures(
 
     Args:
         sources: all.
-        validation: beginnings of patients' names, separated by commas; empty = by the hash.
+        validation: beginnings of patients' names (``MODALITY/PATIENT``), separated by commas; empty = as the table
+            says, else by the hash.
         share: of the patients, where the hash chooses.
 
     Raises:
@@ -170,7 +181,9 @@ def split_pictures(
             raise InvalidValueError(f"validation: no patient's name begins with {beginning!r}")
 
     def is_held(source: PictureSource) -> bool:
-        return source.patient.startswith(beginnings) if beginnings else is_held_out(source.patient, share)
+        if beginnings:
+            return source.patient.startswith(beginnings)
+        return source.split == "validation" if source.split else is_held_out(source.patient, share)
 
     training = [source for source in sources if not is_held(source)]
     if not training:
@@ -224,7 +237,9 @@ def read_pictures(
     return Pictures(np.stack(images), np.stack(masks), tuple(used), tuple(complaints))
 
 
-def _read(source: PictureSource, resolution: int, channels: int, framing: str) -> tuple[np.ndarray, np.ndarray]:
+def _read(
+    source: PictureSource, resolution: int, channels: int, framing: str
+) -> tuple[np.ndarray, np.ndarray]:
     """One picture (C, R, R) uint8 and its mask (R, R) bool."""
     picture = read_picture(source.path, source.name).convert("RGB" if channels == 3 else "L")
     image = np.asarray(square_picture(picture, resolution, framing))
@@ -290,6 +305,7 @@ def _of_row(folder: Path, cells: Mapping[str, str], modality: str) -> PictureSou
         severity=_number(cells["severity"], "severity"),
         sequence=cells["sequence"].lower(),
         mask=_inside(folder, cells["mask"], "mask") if cells["mask"] else None,
+        split=cells["split"].lower(),
     )
 
 

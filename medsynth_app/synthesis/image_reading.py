@@ -88,7 +88,9 @@ def _read_dicom(path: Path, name: str) -> Image.Image:
     try:
         dataset = dcmread(path)
         if says_synthetic(dataset):
-            raise InvalidValueError(f"{name}: says that it is synthetic, generators learn from real images only")
+            raise InvalidValueError(
+                f"{name}: says that it is synthetic, generators learn from real images only"
+            )
         _check_size((int(dataset.Columns), int(dataset.Rows)), name)
         pixels: Any = dataset.pixel_array
         if int(dataset.get("SamplesPerPixel", 1)) == 3 and pixels.ndim == 3:
@@ -97,7 +99,15 @@ def _read_dicom(path: Path, name: str) -> Image.Image:
         grey = apply_modality_lut(pixels, dataset)
         grey = np.asarray(apply_voi_lut(grey, dataset) if windowed else grey, dtype=np.float32)
         inverted = str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1"
-    except (AttributeError, ValueError, TypeError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
+    except (
+        AttributeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise UnsupportedKindError(f"{name}: cannot be decoded as a DICOM image") from error
     return _grey(-grey if inverted else grey, name)
 
@@ -120,7 +130,9 @@ def _read_nifti(path: Path, name: str) -> Image.Image:
 def _grey(values: np.ndarray, name: str) -> Image.Image:
     """Numbers of any range as 8 bits."""
     if values.ndim != 2:
-        raise InvalidValueError(f"{name}: must be one picture of one number a pixel, has shape {values.shape}")
+        raise InvalidValueError(
+            f"{name}: must be one picture of one number a pixel, has shape {values.shape}"
+        )
     if not np.isfinite(values).all():
         raise InvalidValueError(f"{name}: holds NaN or infinite pixels")
     low, high = np.percentile(values, WINDOW_PERCENTILES)
@@ -134,4 +146,6 @@ def _check_size(size: tuple[int, ...], name: str) -> None:
     if len(size) < 2 or min(size) < 2:
         raise InvalidValueError(f"{name}: must have at least 2 x 2 pixels, has {size}")
     if max(size) > LARGEST_SIDE:
-        raise TooLargeError(f"{name}: has {size[0]} x {size[1]} pixels, at most {LARGEST_SIDE} a side are read")
+        raise TooLargeError(
+            f"{name}: has {size[0]} x {size[1]} pixels, at most {LARGEST_SIDE} a side are read"
+        )

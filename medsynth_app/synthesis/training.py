@@ -370,7 +370,7 @@ class TrainingLoop:
         self.part_size = min(self.part_size, state["part_size"])
 
 
-MAY_CHANGE = ("part_size", "validate_every", "patience", "checkpoint_minutes")
+MAY_CHANGE = ("steps", "part_size", "validate_every", "patience", "checkpoint_minutes")
 """What a run may be gone on with differently."""
 
 
