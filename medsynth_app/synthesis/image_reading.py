@@ -83,6 +83,7 @@ def _read_encoded(path: Path, name: str) -> Image.Image:
 def _read_dicom(path: Path, name: str) -> Image.Image:
     # Half a second to import, needed for this kind only.
     from pydicom import dcmread  # noqa: PLC0415
+    from pydicom.errors import InvalidDicomError  # noqa: PLC0415
     from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut  # noqa: PLC0415
 
     try:
@@ -99,15 +100,7 @@ def _read_dicom(path: Path, name: str) -> Image.Image:
         grey = apply_modality_lut(pixels, dataset)
         grey = np.asarray(apply_voi_lut(grey, dataset) if windowed else grey, dtype=np.float32)
         inverted = str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1"
-    except (
-        AttributeError,
-        ValueError,
-        TypeError,
-        KeyError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except (InvalidDicomError, AttributeError, ValueError, TypeError, LookupError, OSError, RuntimeError) as error:
         raise UnsupportedKindError(f"{name}: cannot be decoded as a DICOM image") from error
     return _grey(-grey if inverted else grey, name)
 

@@ -77,15 +77,15 @@ def flow(
 def ddim(
     velocity: Velocity, noise: torch.Tensor, steps: int, chance: torch.Generator, progress: Progress
 ) -> torch.Tensor:
-    """Deterministic denoising in few steps (Song 2021, eta = 0)."""
+    """Deterministic denoising in few steps (Song 2021, eta = 0), the steps evenly spaced along the straight path."""
     kept = _kept()
-    numbers = torch.linspace(DDPM_STEPS - 1, 0, steps).round().long().tolist()
+    numbers = _spaced(kept, steps)
     code = noise
     for index, number in enumerate(numbers):
         picture, error = _picture_and_noise(velocity, code, kept[number])
-        after = kept[numbers[index + 1]] if index + 1 < steps else torch.tensor(1.0)
+        after = kept[numbers[index + 1]] if index + 1 < len(numbers) else torch.tensor(1.0)
         code = after.sqrt() * picture + (1.0 - after).sqrt() * error
-        progress((index + 1) / steps)
+        progress((index + 1) / len(numbers))
     return code
 
 
@@ -112,7 +112,7 @@ def ddpm(
 
 SCHEDULERS = {
     "rflow": Scheduler("rectified flow, Heun's method", 20, 1, 200, flow),
-    "ddim": Scheduler("denoising diffusion, deterministic", 40, 5, DDPM_STEPS, ddim),
+    "ddim": Scheduler("denoising diffusion, deterministic", 50, 5, DDPM_STEPS, ddim),
     "ddpm": Scheduler("denoising diffusion, every step", DDPM_STEPS, DDPM_STEPS, DDPM_STEPS, ddpm),
 }
 
@@ -126,6 +126,14 @@ def _picture_and_noise(
     point = code / (signal + spread)
     speed = velocity(point, _times(time, code))
     return point - time * speed, point + (1.0 - time) * speed
+
+
+def _spaced(kept: torch.Tensor, steps: int) -> list[int]:
+    """Numbers of the schedule, descending, whose points on the straight path lie evenly."""
+    path = (1.0 - kept).sqrt() / (kept.sqrt() + (1.0 - kept).sqrt())
+    wanted = torch.linspace(float(path[-1]), float(path[0]), steps)
+    numbers = (path[None] - wanted[:, None]).abs().argmin(dim=1).tolist()
+    return list(dict.fromkeys(numbers))
 
 
 def _betas() -> torch.Tensor:
