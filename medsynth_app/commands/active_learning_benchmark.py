@@ -10,18 +10,17 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.table import Table
-from scipy import stats
 
 from medsynth_app.commands.active_learning_simulation import (
     SimulatedRound,
     Simulation,
     SimulationConfiguration,
 )
+from medsynth_app.commands.coarse_training import mean_and_interval
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.imaging.cases import find_cases
 
 RANDOM = "random"
-CONFIDENCE = 0.95
 
 
 def active_learning(
@@ -94,7 +93,7 @@ def summary(found: Sequence[SimulatedRound]) -> dict[str, Any]:
         table[name] = np.array([[by[name, seed, number].dice for number in rounds] for seed in seeds])
         counts = [len(by[name, seeds[0], number].labelled) for number in rounds] if seeds else []
         curves[name] = [
-            {"labels": count, "seeds": len(seeds), **_mean_and_interval(table[name][:, column])}
+            {"labels": count, "seeds": len(seeds), **mean_and_interval(table[name][:, column])}
             for column, count in enumerate(counts)
         ]
     against = {}
@@ -105,7 +104,7 @@ def summary(found: Sequence[SimulatedRound]) -> dict[str, Any]:
                 difference = (table[name] - table[RANDOM])[:, 1:].mean(axis=1)
                 shares = [label_share(labels, table[name][i], table[RANDOM][i]) for i in range(len(seeds))]
                 against[name] = {
-                    "difference": _mean_and_interval(difference),
+                    "difference": mean_and_interval(difference),
                     "label_share": label_share(labels, table[name].mean(axis=0), table[RANDOM].mean(axis=0)),
                     "label_share_of_seeds": shares,
                 }
@@ -145,15 +144,6 @@ def _complete_seeds(found: Sequence[SimulatedRound]) -> list[int]:
     return [
         seed for seed in sorted({r.seed for r in found}) if all((n, seed, k) in done for n in names for k in rounds)
     ]
-
-
-def _mean_and_interval(values: np.ndarray) -> dict[str, Any]:
-    """Mean over seeds with the t interval; no interval from a single seed."""
-    mean, interval = float(values.mean()), None
-    if len(values) > 1:
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-        interval = [round(mean - half, 4), round(mean + half, 4)]
-    return {"dice": round(mean, 4), "interval": interval}
 
 
 def _setting(configuration: SimulationConfiguration) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from medsynth_app.active_learning.facts import CaseFacts, FactsCache
 from medsynth_app.active_learning.ranking import (
@@ -27,17 +26,15 @@ from medsynth_app.active_learning.ranking import (
 )
 from medsynth_app.active_learning.storage import Storage
 from medsynth_app.active_learning.uncertainty import Measure, measure_uncertainty
+from medsynth_app.commands.coarse_training import CoarseCases, CoarseSetting, mean_regions, region_dice
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.segmentation.dataset import LabelledCase, load_case
+from medsynth_app.segmentation.dataset import LabelledCase
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_logits
-from medsynth_app.segmentation.metrics import region_mask
-from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.segmentation.observation import observe
-from medsynth_app.segmentation.training import Trainer, TrainingConfiguration
+from medsynth_app.segmentation.training import Trainer
 from medsynth_app.segmentation.weights import load_weights
-from medsynth_app.vocabulary import TumorRegion
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +80,18 @@ class SimulationConfiguration:
         unknown = [name for name in self.strategies if name not in STRATEGIES]
         if unknown or not self.strategies:
             raise InvalidValueError(f"strategies: unknown {unknown}, known are {', '.join(STRATEGIES)}")
-        for name in ("validation_cases", "first_cases", "cases_per_round", "rounds", "coarseness", "passes"):
+        for name in ("validation_cases", "first_cases", "cases_per_round", "rounds", "passes"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"{name}: {getattr(self, name)} must be at least 1")
         if not self.seeds:
             raise InvalidValueError("seeds: at least one is needed")
+        _ = self.setting
+
+    @property
+    def setting(self) -> CoarseSetting:
+        """How coarse and how small, checked."""
+        # One patch an update, as in the rounds that folders already hold.
+        return CoarseSetting(self.coarseness, self.network, self.width, self.patch_side, self.learning_rate, 1)
 
     @property
     def largest_label_count(self) -> int:
@@ -138,9 +142,8 @@ class Simulation:
         setting = {k: v for k, v in asdict(configuration).items() if k not in ("strategies", "seeds", "rounds")}
         digest = hashlib.sha256(json.dumps(setting, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = folder / digest
-        self.files = {case.name: case for case in sorted(cases, key=lambda case: case.name)}
+        self.cases = CoarseCases(cases, self.folder / "cases", configuration.coarseness)
         self.cache = FactsCache(Storage(self.folder / "facts.db"))
-        self._prepared: dict[str, LabelledCase] = {}
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> Iterator[SimulatedRound]:
         """All rounds, finished ones from the folder; stops between two rounds when ``goes_on`` says no.
@@ -181,7 +184,7 @@ class Simulation:
 
     def _split(self, seed: int) -> tuple[list[str], list[str]]:
         """Validation cases, and the others in the order in which the first ones are taken."""
-        order = random_order(list(self.files), np.ones(len(self.files)), 1_000 + seed)
+        order = random_order(list(self.cases.files), np.ones(len(self.cases.files)), 1_000 + seed)
         count = self.configuration.validation_cases
         return order[:count], order[count:]
 
@@ -210,7 +213,7 @@ class Simulation:
         network = load_weights(weights)[0]
         for name in names:
             if not self.cache.has(name, digest):
-                seen = observe(self._case(name).image.float(), network, self.configuration.passes)
+                seen = observe(self.cases.case(name).image.float(), network, self.configuration.passes)
                 uncertainty = measure_uncertainty(seen.answers, seen.brain)
                 self.cache.checksum(name, [], lambda name=name: name)  # type: ignore[misc]
                 self.cache.remember(name, digest, CaseFacts(seen.features, uncertainty), time.time())
@@ -222,19 +225,11 @@ class Simulation:
         if target.is_file():
             return target
         given = self.configuration
-        configuration = TrainingConfiguration(
-            network=NetworkConfiguration(given.network, width=given.width, dropout=0.1),
-            steps=given.first_steps if before is None else given.steps,
-            patch_size=(given.patch_side,) * 3,
-            learning_rate=given.learning_rate,
-            warmup_steps=10,
-            ema_decay=0.98,
-            validate_every=given.first_steps + given.steps,
-            seed=seed,
-        )
+        steps = given.first_steps if before is None else given.steps
+        configuration = given.setting.training(steps, seed, validate_every=given.first_steps + given.steps)
         initial = load_weights(before)[0].state_dict() if before else None
         run = target.with_suffix("")
-        Trainer(configuration, [self._case(name) for name in labelled], [], run, initial, "cpu").run()
+        Trainer(configuration, self._read(labelled), [], run, initial, "cpu").run()
         with whole_file(target) as beside:
             beside.write_bytes((run / "best.safetensors").read_bytes())
         for path in run.iterdir():
@@ -250,11 +245,13 @@ class Simulation:
     def _dice(self, weights: Path, names: Sequence[str]) -> dict[str, float]:
         network = load_weights(weights)[0]
         scores = []
-        for name in names:
-            case = self._case(name)
+        for case in self._read(names):
             found = predict_logits(case.image.float(), network, InferenceConfiguration()).argmax(dim=0).numpy()
-            scores.append([_dice(found, case.label.numpy(), region) for region in TumorRegion])
-        return dict(zip((region.value for region in TumorRegion), np.mean(scores, axis=0).tolist()))
+            scores.append(region_dice(found, case.label.numpy()))
+        return mean_regions(scores)
+
+    def _read(self, names: Sequence[str]) -> list[LabelledCase]:
+        return [self.cases.case(name) for name in names]
 
     # ---- files ---------------------------------------------------------------------------------------
 
@@ -268,34 +265,3 @@ class Simulation:
 
     def _round_file(self, strategy: str, seed: int, number: int) -> Path:
         return self.folder / "rounds" / f"{strategy}-{seed}-{number}.json"
-
-    def _case(self, name: str) -> LabelledCase:
-        if name not in self._prepared:
-            self._prepared[name] = self._read(name)
-        return self._prepared[name]
-
-    def _read(self, name: str) -> LabelledCase:
-        """The prepared case from the folder, else made and kept there."""
-        path = self.folder / "cases" / f"{name}.npz"
-        if not path.is_file():
-            case = load_case(self.files[name], NetworkConfiguration().modalities)
-            coarse = coarsen(case, self.configuration.coarseness)
-            with whole_file(path) as beside:
-                np.savez_compressed(beside, image=coarse.image.numpy(), label=coarse.label.numpy())
-        with np.load(path) as arrays:
-            return LabelledCase(name, torch.from_numpy(arrays["image"]), torch.from_numpy(arrays["label"]))
-
-
-def coarsen(case: LabelledCase, factor: int) -> LabelledCase:
-    """The case on blocks of ``factor`` voxels a side: images averaged, labels by the block's first voxel."""
-    if factor == 1:
-        return case
-    image = torch.nn.functional.avg_pool3d(case.image.float(), factor, ceil_mode=True, count_include_pad=False)
-    label = case.label[::factor, ::factor, ::factor]
-    return LabelledCase(case.name, image.half(), label.contiguous())
-
-
-def _dice(found: np.ndarray, reference: np.ndarray, region: TumorRegion) -> float:
-    first, second = region_mask(found, region), region_mask(reference, region)
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else 1.0

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medsynth_app.commands import active_learning_benchmark, clinical_benchmark
+from medsynth_app.commands import active_learning_benchmark, clinical_benchmark, synthesis_utility_benchmark
+from medsynth_app.commands.image_benchmark import image_quality, image_utility
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
 
@@ -20,6 +21,9 @@ def _group() -> None:
 
 
 application.command("active-learning")(active_learning_benchmark.active_learning)
+application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)
+application.command("image-quality")(image_quality)
+application.command("image-utility")(image_utility)
 application.command("cross-check")(clinical_benchmark.cross_check)
 application.command("calibration")(clinical_benchmark.calibration)
 application.command("registration")(clinical_benchmark.registration)

@@ -14,8 +14,6 @@ from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.tumor.signal import Tissue
 from medsynth_app.vocabulary import TumorLabel
 
-EDEMA_SHARE = 0.92
-"""Share of oedema in a voxel next to the core."""
 EDEMA_EDGE_MM = 0.9
 CORE_EDGE_MM = 0.55
 VESSEL_SPACING_MM = 9.0
@@ -40,7 +38,9 @@ class Composition:
     brain: np.ndarray
 
 
-def compose(anatomy: Anatomy, tumor: Tumor, seed: int, spacing_mm: float) -> Composition:
+def compose(
+    anatomy: Anatomy, tumor: Tumor, seed: int, spacing_mm: float, edema_density: float = 0.92
+) -> Composition:
     """Lay vessels and tumour into the brain.
 
     Args:
@@ -48,6 +48,7 @@ def compose(anatomy: Anatomy, tumor: Tumor, seed: int, spacing_mm: float) -> Com
         tumor: on the same box.
         seed: the request's seed.
         spacing_mm: voxel size.
+        edema_density: share of oedema in a voxel next to the core.
     """
     brain = anatomy.brain
     fluid = anatomy.fluid[brain]
@@ -58,7 +59,7 @@ def compose(anatomy: Anatomy, tumor: Tumor, seed: int, spacing_mm: float) -> Com
     }
     _replace(shares, Tissue.VESSEL, _vessels(anatomy, seed, spacing_mm)[brain])
     box = foreground_box(tumor.label > 0, margin=int(np.ceil(4.0 / spacing_mm)))
-    edema = _soft(EDEMA_SHARE * tumor.density, box, EDEMA_EDGE_MM / spacing_mm)[brain]
+    edema = _soft(np.float32(edema_density) * tumor.density, box, EDEMA_EDGE_MM / spacing_mm)[brain]
     # Fluid keeps its place beside oedema: sulci stay dark on FLAIR.
     _replace(shares, Tissue.EDEMA, edema * (np.float32(1.0) - np.float32(0.8) * fluid))
     for tissue, where in _core_parts(tumor).items():

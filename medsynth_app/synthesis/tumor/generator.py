@@ -96,7 +96,7 @@ def _images(
     request: TumorCaseRequest, brain: IndividualBrain, anatomy: Anatomy, tumor: Tumor
 ) -> np.ndarray:
     """The four sequences, (4, X, Y, Z) int16 on the whole grid."""
-    composition = compose(anatomy, tumor, request.seed, request.spacing_mm)
+    composition = compose(anatomy, tumor, request.seed, request.spacing_mm, request.edema_density)
     modalities = list(Modality)
     with ThreadPoolExecutor(2) as pool:
         boxes = list(pool.map(lambda modality: render(composition, request, modality), modalities))

@@ -42,6 +42,10 @@ PERSON_AMPLITUDE: dict[Tissue, float] = {
 """Standard deviation of a tissue's mean water content between persons (necrosis is fluid or cheesy)."""
 
 
+SMALLEST_WATER = 0.3
+"""Relaxation times never fall below this share of the usual ones."""
+
+
 def render(composition: Composition, request: TumorCaseRequest, modality: Modality) -> np.ndarray:
     """One sequence, (X, Y, Z) int16 on the brain box, 0 outside the brain, at least 1 inside.
 
@@ -81,21 +85,21 @@ def _ideal(
     values = np.zeros(composition.texture.shape, dtype=np.float32)
     for tissue, share in composition.shares.items():
         properties = relaxation(tissue, request.field_strength_t)
-        mean_water = _water_of_person(request.seed, tissue)
+        mean_water = _water_of_person(request.seed, tissue, request.tissue_variation)
         level, slope = _level_and_slope(tissue, properties, parameters, contrast, mean_water)
         value = level + slope * composition.texture
         if tissue is Tissue.ENHANCING_TUMOR and contrast > 0.0:
             plain, _ = _level_and_slope(tissue, properties, parameters, 0.0, mean_water)
-            value = plain + composition.uptake * (value - plain)
+            value = plain + np.float32(request.contrast_uptake) * composition.uptake * (value - plain)
         values += share * value
     return values
 
 
-def _water_of_person(seed: int, tissue: Tissue) -> float:
+def _water_of_person(seed: int, tissue: Tissue, variation: float) -> float:
     """Factor on T1 and T2 of a tissue in this person, the same for all four sequences."""
-    amplitude = PERSON_AMPLITUDE.get(tissue, 0.0)
+    amplitude = variation * PERSON_AMPLITUDE.get(tissue, 0.0)
     deviation = stream(seed, f"water {tissue.value}").standard_normal()
-    return 1.0 + amplitude * float(np.clip(deviation, -1.5, 1.5))
+    return max(1.0 + amplitude * float(np.clip(deviation, -1.5, 1.5)), SMALLEST_WATER)
 
 
 def _level_and_slope(

@@ -89,6 +89,9 @@ class TumorCaseRequest:
         edema_extent: share of the whole tumour that is oedema, 0 to 0.95; None for the grade's.
         mass_effect: how strongly the core pushes the brain aside, 0 (not) to 2.
         contrast_agent: whether T1ce was taken after contrast agent.
+        contrast_uptake: agent that reaches enhancing tumour, 0 (none) to 1.5; 1 is a strong uptake.
+        edema_density: share of altered tissue in oedema next to the core, 0.2 to 1; less is fainter oedema.
+        tissue_variation: how much this person's tissues differ from the average, 0 (not) to 3; 1 is usual.
         field_strength_t: 1.5 or 3.0 tesla.
         sequences: timing by modality; those left out keep their default.
         bias_field: strength of the smooth shading, 0 to 0.6: its standard deviation.
@@ -112,6 +115,9 @@ class TumorCaseRequest:
     edema_extent: float | None = None
     mass_effect: float = 1.0
     contrast_agent: bool = True
+    contrast_uptake: float = 1.0
+    edema_density: float = 0.92
+    tissue_variation: float = 1.0
     field_strength_t: float = 3.0
     sequences: Mapping[str, SequenceParameters] = field(default_factory=lambda: dict(DEFAULT_SEQUENCES))
     bias_field: float = 0.08
@@ -218,6 +224,9 @@ class TumorCaseRequest:
 _RANGES = (
     ("volume_ml", *VOLUME_LIMITS_ML),
     ("mass_effect", 0.0, 2.0),
+    ("contrast_uptake", 0.0, 1.5),
+    ("edema_density", 0.2, 1.0),
+    ("tissue_variation", 0.0, 3.0),
     ("bias_field", 0.0, 0.6),
     ("noise", 0.0, 0.25),
     ("slice_thickness_mm", 1.0, 8.0),

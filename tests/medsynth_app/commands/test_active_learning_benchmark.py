@@ -15,11 +15,9 @@ from medsynth_app.commands.active_learning_simulation import (
     SimulatedRound,
     Simulation,
     SimulationConfiguration,
-    coarsen,
 )
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
-from medsynth_app.segmentation.dataset import load_case
 
 LABELS = np.array([4.0, 6.0, 8.0, 10.0])
 RANDOM_CURVE = np.array([0.2, 0.3, 0.4, 0.5])
@@ -111,13 +109,3 @@ def test_too_few_cases_and_unknown_strategies_are_refused(cases: Any, tmp_path: 
         Simulation(cases, tmp_path, replace(TINY, rounds=4))
     with pytest.raises(InvalidValueError, match="known are random"):
         replace(TINY, strategies=("discordant_first",))
-
-
-def test_coarsened_case_keeps_places(cases: Any) -> None:
-    case = load_case(cases[0], ("flair", "t1", "t1ce", "t2"))
-    coarse = coarsen(case, 2)
-    assert coarse.image.shape[1:] == coarse.label.shape
-    assert np.array_equal(coarse.label.numpy(), case.label.numpy()[::2, ::2, ::2])
-    block = case.image.float()[:, 10:12, 12:14, 8:10].mean(dim=(1, 2, 3))
-    assert np.allclose(coarse.image.float()[:, 5, 6, 4], block, atol=1e-2)
-    assert coarsen(case, 1) is case

@@ -132,6 +132,13 @@ def test_contrast_agent_shows_only_on_t1ce(make_case: MakeCase) -> None:
     assert _mean(with_agent, T1CE, 3) > _mean(without, T1CE, 3) + 0.3
 
 
+def test_uptake_and_oedema_density_do_what_they_say(make_case: MakeCase) -> None:
+    assert _mean(make_case(contrast_uptake=0.3), T1CE, 3) < _mean(make_case(), T1CE, 3) - 0.3
+    assert _mean(make_case(edema_density=0.4), FLAIR, 2) < _mean(make_case(), FLAIR, 2) - 0.2
+    plain, none = make_case(contrast_agent=False), make_case(contrast_uptake=0.0)
+    assert _mean(none, T1CE, 3) == pytest.approx(_mean(plain, T1CE, 3), abs=0.1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -142,6 +149,9 @@ def test_contrast_agent_shows_only_on_t1ce(make_case: MakeCase) -> None:
         {"necrotic_fraction": 0.2},
         {"edema_extent": 0.4},
         {"mass_effect": 0.0},
+        {"contrast_uptake": 0.3},
+        {"edema_density": 0.4},
+        {"tissue_variation": 3.0},
         {"field_strength_t": 1.5},
         {"bias_field": 0.3},
         {"noise": 0.0},
