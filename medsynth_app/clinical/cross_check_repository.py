@@ -175,7 +175,7 @@ class CrossCheckRepository:
         return deleted
 
     def decide(
-        self, identifier: str, decision: Decision, *, expected_label_version: str | None = None
+        self, identifier: str, decision: Decision, *, expected_label_version: str | None = None, final: bool = False
     ) -> StoredCrossCheck:
         """Record a decision on a proposed cross-check.
 
@@ -183,11 +183,12 @@ class CrossCheckRepository:
             identifier: the cross-check.
             decision: what was decided, by whom and why.
             expected_label_version: the label version the user saw, to refuse a decision on another one.
+            final: make it final too, in the same transaction: a server that is killed leaves both or neither.
 
         Raises:
             NotFoundError: there is none with that identifier.
             StaleError: it was decided already, or is about another label version.
-            InvalidValueError: the amended label version is the one that was checked.
+            InvalidValueError: the amended label version is the one that was checked, or the actor is nobody.
         """
         with self.database.writing() as session:
             row = _row(session, identifier, lock=True)
@@ -196,24 +197,9 @@ class CrossCheckRepository:
                     f"label_version: {expected_label_version!r}; the cross-check is of {row.label_version!r}"
                 )
             check_may_decide(CrossCheckStatus(row.status), row.label_version, decision)
-            row.status = decision.status.value
-            session.add(
-                DecisionRow(
-                    cross_check_id=identifier,
-                    action=decision.action.value,
-                    actor=decision.actor,
-                    reason=decision.reason,
-                    decided_at=_now(),
-                    amended_label_version=decision.amended_label_version,
-                )
-            )
-            details = {
-                "action": decision.action.value,
-                "reason": decision.reason,
-                "amended_label_version": decision.amended_label_version,
-                **_fingerprint(row),
-            }
-            append_record(session, decision.actor, "cross_check.decided", identifier, details)
+            _note_decision(session, row, decision)
+            if final:
+                _make_final(session, row, checked_actor(decision.actor))
             session.flush()
             return _stored(session, row)
 
@@ -232,9 +218,7 @@ class CrossCheckRepository:
         name = checked_actor(actor)
         with self.database.writing() as session:
             row = _row(session, identifier, lock=True)
-            check_may_finalise(CrossCheckStatus(row.status))
-            row.status = CrossCheckStatus.FINAL.value
-            append_record(session, name, "cross_check.final", identifier, _fingerprint(row))
+            _make_final(session, row, name)
             session.flush()
             return _stored(session, row)
 
@@ -258,6 +242,33 @@ class CrossCheckRepository:
         """Whether the audit chain is whole."""
         with self.database.reading() as session:
             return verify_chain(session)
+
+
+def _note_decision(session: Session, row: CrossCheckRow, decision: Decision) -> None:
+    row.status = decision.status.value
+    session.add(
+        DecisionRow(
+            cross_check_id=row.id,
+            action=decision.action.value,
+            actor=decision.actor,
+            reason=decision.reason,
+            decided_at=_now(),
+            amended_label_version=decision.amended_label_version,
+        )
+    )
+    details = {
+        "action": decision.action.value,
+        "reason": decision.reason,
+        "amended_label_version": decision.amended_label_version,
+        **_fingerprint(row),
+    }
+    append_record(session, decision.actor, "cross_check.decided", row.id, details)
+
+
+def _make_final(session: Session, row: CrossCheckRow, actor: str) -> None:
+    check_may_finalise(CrossCheckStatus(row.status))
+    row.status = CrossCheckStatus.FINAL.value
+    append_record(session, actor, "cross_check.final", row.id, _fingerprint(row))
 
 
 def _row(session: Session, identifier: str, *, lock: bool = False) -> CrossCheckRow:

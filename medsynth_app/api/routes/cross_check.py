@@ -124,8 +124,11 @@ def decide(identifier: str, body: Body, clinic: ClinicHere, studies: StudiesHere
     # every other field is checked before a new label is kept
     _decision(request, "pending" if _is_amend(request) else "")
     amended = _amended_version(check, request, body, studies)
-    clinic.repository.decide(identifier, _decision(request, amended), expected_label_version=request.label_version)
-    return _with_links(record_view(clinic.repository.finalise(identifier, request.user)))
+    decision = _decision(request, amended)
+    final = clinic.repository.decide(
+        identifier, decision, expected_label_version=request.label_version, final=True
+    )
+    return _with_links(record_view(final))
 
 
 @router.delete("/cross-check/{identifier}/free-text", summary="Delete the patient's own words; the answers stay")

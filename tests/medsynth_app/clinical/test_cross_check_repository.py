@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from medsynth_app.clinical import cross_check_repository
 from medsynth_app.clinical.audit import GENESIS, canonical_json
 from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
 from medsynth_app.clinical.decision import CrossCheckStatus, Decision, DecisionAction
@@ -80,6 +81,29 @@ def test_proposed_to_final(
     assert [each.action for each in clinic.audit_records(proposed.id)] == [
         "cross_check.proposed", "cross_check.decided", "cross_check.final",
     ]  # fmt: skip
+
+
+def test_decided_and_final_in_one_transaction(clinic: Repository, proposed: StoredCrossCheck) -> None:
+    final = clinic.decide(proposed.id, accept(), final=True)
+    assert final.status is CrossCheckStatus.FINAL
+    assert final.decision is not None
+    assert final.decision.actor == "Dr Kim"
+    assert [each.action for each in clinic.audit_records(proposed.id)] == [
+        "cross_check.proposed", "cross_check.decided", "cross_check.final",
+    ]  # fmt: skip
+    assert clinic.verify_audit().intact
+
+
+def test_a_decision_that_cannot_be_final_is_not_kept_either(
+    clinic: Repository, proposed: StoredCrossCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("killed here")
+
+    monkeypatch.setattr(cross_check_repository, "_make_final", fails)
+    with pytest.raises(RuntimeError, match="killed here"):
+        clinic.decide(proposed.id, accept(), final=True)
+    assert clinic.cross_check(proposed.id) == proposed
 
 
 def test_decided_once(clinic: Repository, proposed: StoredCrossCheck) -> None:
