@@ -47,10 +47,10 @@ class NetworkConfiguration:
     """
 
     code_channels: int
-    channels: tuple[int, ...] = (64, 128, 192)
+    channels: tuple[int, ...] = (64, 96, 160)
     attention: tuple[bool, ...] = (False, True, True)
     embedding: int = 256
-    prior_axes: int = 24
+    prior_axes: int = 128
     side: int = 16
 
     def __post_init__(self) -> None:
@@ -174,7 +174,7 @@ class VelocityNetwork(nn.Module):
         channels, attention = configuration.channels, configuration.attention
         self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
         self.conditions = ConditionEmbedding(vocabulary, size)
-        shape = PriorShape(configuration.prior_axes, configuration.side)
+        shape = PriorShape(configuration.prior_axes, side=configuration.side)
         self.prior = GaussianPrior(shape, configuration.code_channels, vocabulary)
         self.first = nn.Conv2d(2 * configuration.code_channels + MASK_CHANNELS, channels[0], 3, padding=1)
         before = [channels[0], *channels[:-1]]

@@ -29,10 +29,13 @@ class PriorShape:
 
     Attributes:
         axes: of each group.
+        broad: channels of the code, from the strongest, that the axes cover: broad structure hangs together across the
+            picture; the finer channels count as independent, and the network finds what binds them.
         side: places of a code along one side; with another side the prior is silent.
     """
 
-    axes: int = 24
+    axes: int = 128
+    broad: int = 8
     side: int = 16
 
 
@@ -51,8 +54,9 @@ class GaussianPrior(nn.Module):
         super().__init__()
         self.shape, self.vocabulary = shape, vocabulary
         groups, length = 1 + len(_groups(vocabulary)), code_channels * shape.side**2
+        self.covered = min(shape.broad, code_channels) * shape.side**2
         self.register_buffer("means", torch.zeros(groups, length))
-        self.register_buffer("axes", torch.zeros(groups, length, shape.axes))
+        self.register_buffer("axes", torch.zeros(groups, self.covered, shape.axes))
         self.register_buffer("deviations", torch.ones(groups, shape.axes))
         self.register_buffer("rest", torch.ones(groups, length))
         self.register_buffer("shifts", torch.zeros(1 + len(vocabulary.pathology), length))
@@ -81,18 +85,17 @@ class GaussianPrior(nn.Module):
         mean = flat.mean(dim=0)
         centred = flat - mean
         # The small side of the singular value decomposition: pictures are fewer than numbers of a code.
-        variances, turns = torch.linalg.eigh((centred @ centred.T / len(flat)).double())
+        broad = centred[:, : self.covered]
+        variances, turns = torch.linalg.eigh((broad @ broad.T / len(flat)).double())
         count = min(self.shape.axes, max(len(flat) - 1, 1))
         deviations = variances.flip(0)[:count].clamp_min(1e-12).sqrt().float()
-        axes = centred.T @ turns.flip(1)[:, :count].float() / (deviations * len(flat) ** 0.5)
+        axes = broad.T @ turns.flip(1)[:, :count].float() / (deviations * len(flat) ** 0.5)
         axes = torch.where(deviations > SMALLEST_DEVIATION, axes, torch.zeros_like(axes))
-        along = centred @ axes
+        left = torch.cat([broad - (broad @ axes) @ axes.T, centred[:, self.covered :]], dim=1)
         self.means[number] = mean
         self.axes[number, :, :count] = axes
         self.deviations[number, :count] = deviations.clamp_min(SMALLEST_DEVIATION)
-        self.rest[number] = (
-            (centred - along @ axes.T).square().mean(dim=0).sqrt().clamp_min(SMALLEST_DEVIATION)
-        )
+        self.rest[number] = left.square().mean(dim=0).sqrt().clamp_min(SMALLEST_DEVIATION)
 
     def forward(self, codes: torch.Tensor, time: torch.Tensor, conditions: ConditionBatch) -> torch.Tensor:
         """The Gaussian velocity of codes (N, C, H, W) at times (N,); 0 on a grid it was not made for."""
@@ -105,12 +108,17 @@ class GaussianPrior(nn.Module):
         found = torch.zeros_like(off)
         for number in group.unique().tolist():
             rows = group == number
-            now, part = time[rows][:, None], off[rows]
-            along = part @ self.axes[number]
-            rest = part - along @ self.axes[number].T
-            found[rows] = _speed(self.rest[number], now) * rest
-            found[rows] += (_speed(self.deviations[number], now) * along) @ self.axes[number].T
+            found[rows] = self._of_group(number, off[rows], time[rows][:, None])
         return (found - mean).view_as(codes)
+
+    def _of_group(self, number: int, off: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """Velocity of codes of one group, given how far off the mean they are (N, D)."""
+        axes, rest = self.axes[number], _speed(self.rest[number], time)
+        along = off[:, : self.covered] @ axes
+        on_axes = along @ axes.T
+        broad = rest[:, : self.covered] * (off[:, : self.covered] - on_axes)
+        broad = broad + (_speed(self.deviations[number], time) * along) @ axes.T
+        return torch.cat([broad, rest[:, self.covered :] * off[:, self.covered :]], dim=1)
 
 
 def _speed(deviation: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
