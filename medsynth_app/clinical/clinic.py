@@ -94,7 +94,7 @@ class Clinic:
 
     @property
     def tools(self) -> AssessmentTools:
-        """Atlas, score and directory; about 20 s the first time on a machine, then from the cache."""
+        """Atlas, score and directory; some seconds the first time on a machine, then from the cache."""
         with self._loading:
             return self._tools
 

@@ -26,6 +26,10 @@ from medsynth_app.imaging.brain_regions import Lobe, Side, SidedRegion
 LIBRARY_VERSION = "1"
 """Raise this when the recipe below changes: it is part of the library's version and of its cache's name."""
 
+SHIPPED_FOLDER = Path(__file__).parent / "libraries"
+"""Holds the library of the default recipe, so that nobody's first cross-check waits for it. The file is named after
+the version: after a change of atlas or recipe it is not found, and the library is built."""
+
 EDEMA_WEIGHT = 0.4
 """How much a voxel of oedema without core counts in an occupancy."""
 
@@ -140,23 +144,22 @@ def load_lesion_library(
     configuration: LibraryConfiguration = LibraryConfiguration(),
     cache_folder: Path | None = None,
 ) -> LesionLibrary:
-    """The library, from the cache or built anew (about 20 s).
+    """The library: the shipped one where it is of this atlas and recipe, else from the cache or built anew (20 s).
 
     Args:
         atlas: where the lesions are laid.
         configuration: how they are drawn.
-        cache_folder: where the built library is kept; by default the atlas's own cache folder.
+        cache_folder: where a library that was built is kept; by default the atlas's own cache folder.
     """
     version = library_version(atlas, configuration)
-    path = (
-        default_cache_folder() if cache_folder is None else cache_folder
-    ) / f"lesion_library_{version}.npz"
+    name = f"lesion_library_{version}.npz"
+    kept = (default_cache_folder() if cache_folder is None else cache_folder) / name
     count, sites = configuration.count, len(atlas.regions)
     shapes = {"occupancy": (count, sites), "effective_ml": (count,), "proximity": (sites, sites)}
-    stored = read_arrays(path, shapes)
+    stored = read_arrays(SHIPPED_FOLDER / name, shapes) or read_arrays(kept, shapes)
     if stored is None:
         library = build_lesion_library(atlas, configuration)
-        keep_arrays(path, {name: getattr(library, name) for name in shapes})
+        keep_arrays(kept, {name: getattr(library, name) for name in shapes})
         return library
     return LesionLibrary(
         stored["occupancy"],

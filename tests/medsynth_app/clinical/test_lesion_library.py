@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from medsynth_app.clinical.lesion_library import (
     LOBE_PRIOR,
+    SHIPPED_FOLDER,
     LesionLibrary,
     LibraryConfiguration,
+    _draw_occupancies,
     build_lesion_library,
     library_version,
     load_lesion_library,
@@ -20,7 +23,7 @@ from medsynth_app.clinical.lesion_library import (
     site_proximity,
 )
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import Atlas
+from medsynth_app.imaging.atlas import Atlas, load_atlas
 from medsynth_app.imaging.brain_regions import Lobe, Side, SidedRegion
 
 SMALL = LibraryConfiguration(count=40, seed=3)
@@ -97,6 +100,17 @@ def test_cache_is_used_and_a_broken_one_is_rebuilt(
     path.write_bytes(path.read_bytes()[:100])
     rebuilt = load_lesion_library(toy_atlas, SMALL, tmp_path)
     np.testing.assert_array_equal(rebuilt.occupancy, library.occupancy)
+
+
+def test_the_shipped_library_is_what_the_recipe_draws(tmp_path: Path) -> None:
+    atlas = load_atlas(tmp_path)
+    shipped = load_lesion_library(atlas, cache_folder=tmp_path)
+    # made anew with `load_lesion_library(load_atlas())` and moved to SHIPPED_FOLDER whenever this fails
+    assert (SHIPPED_FOLDER / f"lesion_library_{shipped.version}.npz").is_file()
+    assert not list(tmp_path.glob("lesion_library_*"))
+    first = np.stack(list(islice(_draw_occupancies(atlas, LibraryConfiguration()), 3)))
+    np.testing.assert_allclose(shipped.occupancy[:3], first, atol=1e-6)
+    np.testing.assert_array_equal(shipped.occupancy[750:], shipped.occupancy[:750][:, mirror_order(shipped.sites)])
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(toy_atlas: Atlas, tmp_path: Path) -> None:
