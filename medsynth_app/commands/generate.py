@@ -40,7 +40,7 @@ def generate(
 ) -> None:
     """Make synthetic images; each says in its header that it is synthetic."""
     row = CATALOGUE.row(task, generator)
-    conditions = row.conditions.parse(_conditions(condition or []))
+    conditions = row.conditions.parse(parse_conditions(condition or []))
     store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
     made = row.build(store)
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +59,12 @@ def generate(
     store_json(records[0] if count == 1 else {"results": records}, json_file)
 
 
-def _conditions(pairs: list[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` texts; a value is JSON where it can be read as such, else the text itself."""
+def parse_conditions(pairs: list[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` texts; a value is JSON where it can be read as such, else the text itself.
+
+    Raises:
+        InvalidValueError: a text of another form.
+    """
     conditions: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

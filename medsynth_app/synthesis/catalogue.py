@@ -16,15 +16,17 @@ from medsynth_app.synthesis.phantoms import generator as phantoms
 from medsynth_app.synthesis.phantoms.images import generator as image_phantoms
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_CONDITIONS, IMAGE_MODALITIES
 from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS
-from medsynth_app.synthesis.privacy import Embedding, low_resolution_embedding
+from medsynth_app.synthesis.privacy import Embedding, low_resolution_embedding, short_embedding
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
+from medsynth_app.synthesis.stylegan2 import picture_model
+from medsynth_app.synthesis.stylegan2.picture_generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
 from medsynth_app.synthesis.training import ReportTraining
 from medsynth_app.synthesis.tumor import catalogue as tumor
 from medsynth_app.synthesis.vae_gan import generator as vae_gan
 from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
-from medsynth_app.synthesis.weights import WeightsStore, read_origin
+from medsynth_app.synthesis.weights import WeightsStore, read_kinds, read_origin
 
 DISCLAIMER = "Synthetic images are for research and education; they show no patient."
 
@@ -86,7 +88,7 @@ class CatalogueRow:
         if not self.weights:
             return {"kind": kind, "ready": True, "trained_on": self.trained_on, "weights_sha256": None}
         path = store.find(self.weights[kind]) if kind in self.weights else None
-        if path is None:
+        if path is None or kind not in (read_kinds(path) or (kind,)):
             return {"kind": kind, "ready": False, "trained_on": "no weights on this server", "weights_sha256": None}
         trained_on, digest = read_origin(path)
         return {"kind": kind, "ready": True, "trained_on": trained_on, "weights_sha256": digest}
@@ -262,6 +264,18 @@ IMAGE_ROWS = (
         kinds=IMAGE_MODALITIES,
         trained_on="no weights: procedural anatomy; head slices hold the ICBM 152 template brain",
         is_picture=True,
+    ),
+    CatalogueRow(
+        task="image_synthesis",
+        generator=picture_model.GENERATOR_NAME,
+        description="A picture of a modality and pathology in one pass of a StyleGAN2 network.",
+        conditions=PICTURE_CONDITIONS,
+        build=StyleGAN2PictureGenerator,
+        kind_condition="modality",
+        kinds=IMAGE_MODALITIES,
+        weights=dict.fromkeys(IMAGE_MODALITIES, picture_model.WEIGHTS),
+        is_picture=True,
+        embedding=short_embedding,
     ),
 )
 

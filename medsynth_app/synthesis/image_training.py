@@ -20,11 +20,12 @@ from medsynth_app.synthesis.diffusion.weights import NAME, DiffusionModel
 from medsynth_app.synthesis.image_data import Pictures, find_pictures, read_pictures, split_pictures
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
+from medsynth_app.synthesis.stylegan2.picture_training import STYLEGAN2_OPTIONS, train_picture_generator
 from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
 from medsynth_app.synthesis.weights import ENDING
 
-GENERATORS = ("diffusion",)
+GENERATORS = ("diffusion", "stylegan2")
 SMALLEST_RESOLUTION = 32
 TRAINER_OPTIONS = (
     Option("generator", GENERATORS[0], "What is trained.", GENERATORS),
@@ -49,6 +50,7 @@ TRAINER_OPTIONS = (
     Option("ema_decay", 0.999, "Of the moving average of the weights.", minimum=0, maximum=0.99999),
     Option("mixed_precision", False, "bfloat16 where it can."),
     Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31),
+    *STYLEGAN2_OPTIONS,
 )  # fmt: skip
 
 
@@ -73,6 +75,8 @@ def train_image_synthesis(
     Raises:
         InvalidValueError: an option, or a folder without fitting pictures.
     """
+    if options["generator"] == "stylegan2":
+        return train_picture_generator(data, folder, options, publish_to, device, report)
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     network, loop = _network(options), _loop(options)
     training, held_out = _pictures(data, options)

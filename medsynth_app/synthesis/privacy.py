@@ -9,8 +9,10 @@ detail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ FLAG_PERCENTILE = 1.0
 """Nearer to a training image than this percentile of held-out images = flagged."""
 LOW_RESOLUTION = 16
 FEWEST_HELD_OUT = 3
+SHORT_SIZE, PROJECTION_SEED = 48, 0
 
 
 def reference_name(weights: str) -> str:
@@ -54,6 +57,21 @@ def low_resolution_embedding(array: np.ndarray) -> np.ndarray:
     factors = [1.0, *(LOW_RESOLUTION / n for n in image.shape[1:])]
     small = zoom(image, factors, order=1, grid_mode=True, mode="nearest")
     vector = small.ravel() - small.mean(dtype=np.float64)
+    return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+
+
+def short_embedding(array: np.ndarray) -> np.ndarray:
+    """The low-resolution embedding of a picture through a fixed random projection, (48,) float32 of length 1.
+
+    Shorter than the embedding itself, so that the reference of thousands of training pictures stays small, and
+    no training picture can be drawn from it.
+
+    Args:
+        array: picture (H, W) or (H, W, 3).
+    """
+    whole = low_resolution_embedding(array)
+    projection = np.random.default_rng(PROJECTION_SEED).normal(size=(SHORT_SIZE, len(whole)))
+    vector = projection @ whole
     return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
 
 
@@ -182,7 +200,21 @@ def audit_with_store(
     path = store.find(reference_name(weights))
     if path is None:
         return MemorisationAudit("unavailable")
-    return audit(array, TrainingReference.load(path), embedding)
+    return audit(array, _loaded(path, path.stat().st_mtime_ns), embedding)
+
+
+def nearest(audits: Sequence[MemorisationAudit]) -> MemorisationAudit:
+    """The audit of that image of a result which lies nearest to a training image: it speaks for all.
+
+    Args:
+        audits: at least one, all with the same reference.
+    """
+    return min(audits, key=lambda found: math.inf if found.distance is None else found.distance)
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, changed: int) -> TrainingReference:
+    return TrainingReference.load(path)
 
 
 def _nearest(vector: np.ndarray, embeddings: np.ndarray) -> tuple[float, int]:

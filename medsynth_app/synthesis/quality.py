@@ -20,6 +20,11 @@ KID_SUBSETS = 100
 LARGEST_KID_SUBSET = 1000
 NEIGHBOURS = 5
 NORMAL = "normal"
+FIGURES = (
+    "samples", "kid", "kid_sd", "kid_floor", "kid_floor_sd", "frechet", "frechet_floor", "diversity", "diversity_real",
+    "coverage", "coverage_real",
+)  # fmt: skip
+"""What ``compared`` tells; ``samples`` is the number of images on each side."""
 
 
 def fidelity(made: np.ndarray, real: np.ndarray) -> dict[str, float]:
@@ -120,6 +125,9 @@ def compared(
         other_real: of further real images, for the floor; None = ``real`` is cut into halves.
         seed: of draws.
 
+    Returns:
+        ``FIGURES`` by name.
+
     Raises:
         InvalidValueError: too few images.
     """
@@ -133,7 +141,7 @@ def compared(
     count = min(len(made), len(real), len(other_real))
     made, real, other_real = made[:count], real[:count], other_real[:count]
     return {
-        "images": float(count),
+        "samples": float(count),
         "kid": kernel_distance(made, real),
         "kid_sd": kernel_distance_spread(made, real, seed),
         "kid_floor": kernel_distance(other_real, real),

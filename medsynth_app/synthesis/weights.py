@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
 from medsynth_app.files import whole_file
@@ -77,8 +77,18 @@ def save_weights(
         "notes": json.dumps(notes or {}),
     }
     with whole_file(path) as beside:
-        save_file(halves, str(beside), metadata=metadata)
+        beside.write_bytes(_in_order(save(halves, metadata=metadata)))
     return _sha256(path)
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: they come in an order of chance, the same weights get one hash."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load_weights(path: Path, kind: str) -> StoredWeights:
@@ -106,12 +116,17 @@ def read_origin(path: Path) -> tuple[str, str]:
     Raises:
         UnsupportedKindError: no safetensors file.
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise UnsupportedKindError(f"weights {path.name}: not a readable safetensors file") from error
-    return metadata.get("trained_on", ""), _sha256(path)
+    return _metadata(path).get("trained_on", ""), _sha256(path)
+
+
+def read_kinds(path: Path) -> tuple[str, ...]:
+    """What the weights can make, where their notes name ``kinds``; empty where they say nothing of it.
+
+    Raises:
+        UnsupportedKindError: no safetensors file.
+    """
+    kinds = _notes(_metadata(path)).get("kinds", ())
+    return tuple(str(kind) for kind in kinds) if isinstance(kinds, (list, tuple)) else ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,22 @@ class WeightsStore:
                 code="weights_missing",
             )
         return path
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UnsupportedKindError(f"weights {path.name}: not a readable safetensors file") from error
+
+
+def _notes(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        notes = json.loads(metadata.get("notes", "{}"))
+    except ValueError:
+        return {}
+    return notes if isinstance(notes, dict) else {}
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:

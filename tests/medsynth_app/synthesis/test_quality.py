@@ -7,6 +7,7 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.quality import (
+    FIGURES,
     area_under_curve,
     compared,
     coverage,
@@ -80,7 +81,8 @@ def test_coverage_and_diversity_see_a_collapsed_generator() -> None:
 def test_compared_puts_a_floor_beside_every_distance() -> None:
     real, made = _normal(0, 1, 0, 200), _normal(1, 1, 1, 90)
     figures = compared(made, real)
-    assert figures["images"] == 90, "one count for all, the distances depend on it"
+    assert tuple(figures) == FIGURES
+    assert figures["samples"] == 90, "one count for all, the distances depend on it"
     assert figures["kid"] > abs(figures["kid_floor"]) + 3 * figures["kid_sd"]
     assert figures["frechet"] > 5 * figures["frechet_floor"]
     assert figures == compared(made, real), "the same draws"

@@ -117,9 +117,15 @@ class GeneratorInferTask(InferTask):
         row = CATALOGUE.row(self.task, str(answer["generator"]))
         # Chance leaves with the result: without a seed one is drawn and answered.
         seed = parse_seed(given.pop("seed", secrets.randbelow(DRAWN_SEED_LIMIT)))
-        conditions = row.conditions.parse(given)
+        conditions = row.conditions.parse(self._meant_for(row, given))
         image, label = _input(row.takes_image, request, "file"), _input(row.takes_label, request, "label")
         return _Asked(row, GenerationRequest(seed, conditions, image, label), answer)
+
+    def _meant_for(self, row: CatalogueRow, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The conditions without other generators' that a viewer sends back as it was shown them."""
+        own = {record["name"] for record in row.conditions.described()}
+        shown = self._shown()
+        return {k: v for k, v in given.items() if k in own or k not in shown or not _is_untouched(v, shown[k])}
 
     def _facts(self, asked: _Asked, result: Synthetic, found: MemorisationAudit) -> dict[str, Any]:
         facts: dict[str, Any] = {
@@ -135,6 +141,12 @@ class GeneratorInferTask(InferTask):
         if result.label_names:
             facts["label_names"] = dict(result.label_names)
         return facts
+
+
+def _is_untouched(value: Any, shown: Any) -> bool:
+    """Whether a viewer sent back what it was shown: a choice whole or as its first entry, a number perhaps as text."""
+    first, default = (part[0] if isinstance(part, list) and part else part for part in (value, shown))
+    return first in ("", None) or str(first) == str(default)
 
 
 def _answer_options(rows: tuple[CatalogueRow, ...]) -> tuple[Option, ...]:

@@ -19,7 +19,7 @@ def test_figures_of_the_toy_course(toy_models: CourseModels) -> None:
         np.arange(6).astype(str),
     )
     figures = generation_figures(toy_models.generator, toy_models.judge.features, lesions, lesions, count=4)
-    assert figures["images"] == 4
+    assert figures["samples"] == 4
     assert figures["frechet"] > figures["frechet_floor"]
     request = ProgressionRequest(alpha_to=1.0, steps=3)
     course = course_figures(toy_models, lesions.chosen(np.arange(2)), request)

@@ -34,7 +34,15 @@ def ask(task: GeneratorInferTask, **params: Any) -> tuple[bytes, dict[str, Any]]
 def test_viewers_are_shown_every_modality(task: GeneratorInferTask) -> None:
     config = task.info()["config"]
     assert config["modality"] == MODALITIES
-    assert config["generator"] == ["phantom"]
+    assert config["generator"][0] == "phantom"
+
+
+def test_a_viewer_may_send_back_every_condition_it_was_shown(task: GeneratorInferTask) -> None:
+    shown = {**task.info()["config"], "modality": "ct", "generator": "stylegan2"}
+    with pytest.raises(InvalidValueError, match="no weights"):
+        task({"params": shown, "datastore": None, "image": "_"})
+    with pytest.raises(InvalidValueError, match="severity: is no condition of this generator"):
+        task({"params": {**shown, "severity": 0.9}, "datastore": None, "image": "_"})
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
