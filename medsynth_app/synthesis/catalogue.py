@@ -9,7 +9,11 @@ from typing import Any
 
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option
+from medsynth_app.synthesis import image_training
 from medsynth_app.synthesis.conditions import Conditions
+from medsynth_app.synthesis.diffusion.generator import ImageDiffusionGenerator
+from medsynth_app.synthesis.diffusion.request import DIFFUSION_CONDITIONS
+from medsynth_app.synthesis.diffusion.weights import NAME as DIFFUSION_WEIGHTS
 from medsynth_app.synthesis.generator import Generator
 from medsynth_app.synthesis.latent_flow import generator as latent_flow
 from medsynth_app.synthesis.phantoms import generator as phantoms
@@ -267,6 +271,19 @@ IMAGE_ROWS = (
     ),
     CatalogueRow(
         task="image_synthesis",
+        generator="diffusion",
+        description="A picture from noise that keeps to its conditions; one network for all modalities.",
+        conditions=DIFFUSION_CONDITIONS,
+        build=ImageDiffusionGenerator,
+        kind_condition="modality",
+        kinds=IMAGE_MODALITIES,
+        weights=dict.fromkeys(IMAGE_MODALITIES, DIFFUSION_WEIGHTS),
+        takes_label="optional",
+        is_picture=True,
+        embedding=short_embedding,
+    ),
+    CatalogueRow(
+        task="image_synthesis",
         generator=picture_model.GENERATOR_NAME,
         description="A picture of a modality and pathology in one pass of a StyleGAN2 network.",
         conditions=PICTURE_CONDITIONS,
@@ -276,6 +293,15 @@ IMAGE_ROWS = (
         weights=dict.fromkeys(IMAGE_MODALITIES, picture_model.WEIGHTS),
         is_picture=True,
         embedding=short_embedding,
+    ),
+)
+
+IMAGE_TRAINER = TrainerRow(
+    task="image_synthesis",
+    description="Train a picture generator on your own PNG, JPEG, DICOM or NIfTI pictures in class folders or a table.",
+    options=image_training.TRAINER_OPTIONS,
+    train=lambda asked, report: image_training.train_image_synthesis(
+        asked.data, asked.folder, asked.options, asked.publish_to, asked.device, report
     ),
 )
 
@@ -321,6 +347,7 @@ SKIN_TRAINER = TrainerRow(
 )
 
 CATALOGUE = Catalogue(
-    rows=(*TUMOR_ROWS, *VOLUME_ROWS, *IMAGE_ROWS, *SKIN_ROWS), trainers=(VOLUME_TRAINER, SKIN_TRAINER)
+    rows=(*TUMOR_ROWS, *VOLUME_ROWS, *IMAGE_ROWS, *SKIN_ROWS),
+    trainers=(VOLUME_TRAINER, IMAGE_TRAINER, SKIN_TRAINER),
 )
 """Every generator that MedSynth offers."""

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from medsynth_app.synthesis.diffusion.conditions import ConditionBatch, Vocabulary, mask_cells
-from medsynth_app.synthesis.diffusion.losses import velocity_loss
+from medsynth_app.synthesis.diffusion.losses import channel_weights, velocity_loss
 from medsynth_app.synthesis.diffusion.network import MASK_CELLS, NetworkConfiguration, VelocityNetwork
 from medsynth_app.synthesis.diffusion.schedulers import flow
 from medsynth_app.synthesis.diffusion.transforms import PATCH, PatchCodec, varied
@@ -98,6 +98,7 @@ class DiffusionLearner:
         torch.manual_seed(run.loop.seed)
         self.run, self.folder, self.device = run, folder, device
         self.codec = run.codec.to(device)
+        self.weights = channel_weights(self.codec.scale)
         self.velocity = VelocityNetwork(run.network, run.vocabulary).to(device)
         codes = [
             self.codec.encode(as_tensor(part).to(device)) for part in np.array_split(run.training.images, 16)
@@ -158,7 +159,7 @@ class DiffusionLearner:
         conditions = self.conditions.chosen(rows).with_mask(mask_cells(masks, self._cells(resolution)))
         told = conditions.dropped(chance).to(self.device)
         codes = self.codec.encode(images.to(self.device))
-        loss = velocity_loss(partial(self.velocity, conditions=told), codes, chance).mean()
+        loss = velocity_loss(partial(self.velocity, conditions=told), codes, self.weights, chance).mean()
         return loss, {"velocity": float(loss.detach())}
 
     @torch.no_grad()
@@ -177,7 +178,9 @@ class DiffusionLearner:
         for part in torch.arange(len(held)).split(self.run.loop.batch_size):
             told = conditions.chosen(part).to(self.device)
             codes = self.codec.encode(as_tensor(held.images[part.numpy()]).to(self.device))
-            total += float(velocity_loss(partial(network, conditions=told), codes, chance).sum())
+            total += float(
+                velocity_loss(partial(network, conditions=told), codes, self.weights, chance).sum()
+            )
         return {"velocity": total / len(held), "score": -total / len(held)}
 
 
