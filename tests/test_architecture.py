@@ -17,7 +17,9 @@ import pytest
 
 LIBRARY = "medsynth_app"
 WINGS = ("segmentation", "synthesis", "clinical", "active_learning")
-GROUND = ("configuration", "vocabulary", "errors", "files", "options", "accounts", "audit", "request_context")
+GROUND = (
+    "configuration", "vocabulary", "errors", "files", "options", "accounts", "audit", "request_context", "cancellation",
+)  # fmt: skip
 FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, **dict.fromkeys(WINGS, 2), "api": 3}
 OVERSEERS = ("cli", "commands", "__main__")
 """What stands at the top of the library and may see every room, as may all that begins with ``benchmark``."""

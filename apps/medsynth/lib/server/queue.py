@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from medsynth_app.cancellation import cancelled_by
 from medsynth_app.errors import MedSynthError, OverloadedError
 
 Result = TypeVar("Result")
@@ -35,7 +37,8 @@ class QueueLimits:
         slots: inferences that run at once.
         places: inferences that may wait.
         waiting_seconds: how long one waits before it gives up.
-        running_seconds: how long one may run before its client is told so; its slot stays taken until it ends.
+        running_seconds: how long one may run before its client is told so; it stops at its next safe place, and its
+            slot stays taken until then.
         per_model: model -> slots of it that may run at once; others have all slots.
     """
 
@@ -87,16 +90,19 @@ class InferenceQueue:
 
         Raises:
             OverloadedError: the queue is full, no slot came free in time, or the work took too long (503).
-            ClientGoneError: the client has left; waiting work is never begun.
+            ClientGoneError: the client has left; waiting work is never begun, running work stops at its next safe
+                place (see ``medsynth_app.cancellation``).
         """
         await self._slot(model, is_gone)
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        future = loop.run_in_executor(self._threads, contextvars.copy_context().run, work)
+        signal = threading.Event()
+        future = loop.run_in_executor(self._threads, contextvars.copy_context().run, _cancellable, work, signal)
         future.add_done_callback(lambda _: self._release(model, loop.time() - begin))
         try:
             await self._outcome(future, is_gone, begin + self.limits.running_seconds)
         except BaseException:
+            signal.set()
             future.add_done_callback(lambda late: _throw_away(late, discard))
             raise
         return future.result()
@@ -165,6 +171,11 @@ class InferenceQueue:
         rounds = (self.waiting + self.limits.slots) / self.limits.slots
         error.retry_after = max(1, min(LONGEST_RETRY_AFTER, round(self.mean_seconds * rounds)))
         return error
+
+
+def _cancellable(work: Callable[[], Result], signal: threading.Event) -> Result:
+    with cancelled_by(signal):
+        return work()
 
 
 def _throw_away(future: asyncio.Future[Result], discard: Callable[[Result], None]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from lib.server.queue import ClientGoneError, InferenceQueue, QueueLimits
 
+from medsynth_app.cancellation import WorkCancelledError, stop_if_cancelled
 from medsynth_app.errors import OverloadedError
 
 
@@ -151,5 +153,55 @@ def test_the_first_come_runs_first_and_an_error_frees_the_slot() -> None:
         assert isinstance(results[0], ValueError)
         assert work.log == list("01234")
         assert queue.running == 0
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("why", ["the client leaves", "it takes too long"])
+def test_running_work_stops_at_its_next_safe_place(why: str) -> None:
+    windows: list[int] = []
+    stopped = threading.Event()
+
+    def work() -> str:
+        try:
+            for window in range(3000):
+                stop_if_cancelled()
+                windows.append(window)
+                time.sleep(0.01)
+        except WorkCancelledError:
+            stopped.set()
+            raise
+        return "to the end"
+
+    async def scene() -> None:
+        queue = InferenceQueue(limits(running_seconds=0.3 if why == "it takes too long" else 30))
+        discarded: list[Any] = []
+        with pytest.raises((ClientGoneError, OverloadedError)):
+            await start(queue, work, is_gone=leaves if why == "the client leaves" else stays, discarded=discarded)
+        await until(lambda: queue.running == 0)
+        assert stopped.is_set()
+        assert await start(queue, lambda: "the next one runs") == "the next one runs"
+        assert discarded == []
+
+    asyncio.run(scene())
+    assert 0 < len(windows) < 3000
+
+
+def test_work_of_somebody_else_goes_on() -> None:
+    blocked = Blocked()
+
+    def work() -> str:
+        blocked()
+        stop_if_cancelled()
+        return "done"
+
+    async def scene() -> None:
+        queue = InferenceQueue(limits(slots=2))
+        staying = start(queue, work)
+        await until(blocked.begun.is_set)
+        with pytest.raises(ClientGoneError):
+            await start(queue, lambda: time.sleep(1), is_gone=leaves)
+        blocked.end.set()
+        assert await staying == "done"
 
     asyncio.run(scene())
