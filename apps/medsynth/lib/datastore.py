@@ -14,6 +14,7 @@ import re
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ class CaseDatastore(LocalDatastore):
         self._signature: tuple[int, ...] = ()
         self._last_look = 0.0
         self._mutex = threading.RLock()
+        self._looking = threading.Lock()
+        self._counts: dict[str, Any] = {}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
@@ -436,11 +439,25 @@ class CaseDatastore(LocalDatastore):
         if self._folder_signature() != self._signature:
             self.refresh()
 
+    @property
+    def is_look_due(self) -> bool:
+        """Whether ``status`` will look at the studies, which may take a while; if not, it answers from memory."""
+        return not self._counts or time.monotonic() - self._last_look >= SECONDS_BETWEEN_LOOKS
+
     def status(self) -> dict[str, Any]:
-        """Counts for the viewers; looks at the folder first."""
-        self.refresh_if_changed()
-        with self._mutex:
-            return super().status()
+        """Counts for the viewers; looks at the studies first, unless another request is doing so just now."""
+        if self._looking.acquire(blocking=not self._counts):
+            try:
+                self.refresh_if_changed()
+            finally:
+                self._looking.release()
+        return dict(self._counts)
+
+    def _count(self) -> None:
+        """Called under the lock. The counts are replaced whole: who reads them need not wait for who writes a label."""
+        objects = self._datastore.objects.values()
+        tags = Counter(tag for model in objects for tag in model.labels)
+        self._counts = {"total": len(objects), "completed": tags[FINAL], "label_tags": dict(tags)}
 
     def json(self) -> dict[str, Any]:
         """The whole index."""
@@ -463,6 +480,7 @@ class CaseDatastore(LocalDatastore):
             self._studies = scan_studies(self.root)
             changed = self._sync_images()
             changed |= self._sync_labels()
+            self._count()
             if changed and not self.read_only:
                 with self._changing():
                     pass
@@ -589,6 +607,7 @@ class _Change:
         try:
             if kind is None:
                 self.datastore._write_index()
+                self.datastore._count()
         finally:
             self.lock.release()
             self.datastore._mutex.release()

@@ -355,6 +355,7 @@ class DicomCaseDatastore(CaseDatastore):
             }
             changed = self._sync_images()
             changed |= self._sync_labels()
+            self._count()
             if changed and not self.read_only:
                 with self._changing():
                     pass

@@ -26,7 +26,18 @@ from starlette.types import ASGIApp
 from lib.clinical_service import mount_clinic
 from lib.datastore import CaseDatastore
 from lib.server.readiness import readiness
-from lib.server.routes import activelearning, background, datastore, infer, logs, model, proxy, scoring, train
+from lib.server.routes import (
+    activelearning,
+    background,
+    datastore,
+    infer,
+    info,
+    logs,
+    model,
+    proxy,
+    scoring,
+    train,
+)
 from lib.server.screen import RequestScreen
 from lib.settings import Settings
 from medsynth_app.api.access import login
@@ -116,6 +127,7 @@ def _protected(server: FastAPI, settings: Settings, credentials: Credentials | N
 
 def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
     routers = [
+        info.build_router(app),
         infer.build_router(app, metrics),
         train.build_router(app.trainers(), app.audit),
         activelearning.build_router(app.strategies(), app.datastore(), app.rounds),
