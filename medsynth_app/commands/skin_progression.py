@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from medsynth_app.commands.results import console, store_json
 from medsynth_app.files import whole_file
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
+from medsynth_app.synthesis.skin.pictures import animation
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 from medsynth_app.synthesis.writing import write_synthetic
 
@@ -39,17 +40,18 @@ def skin_progression(
         "steps": steps,
         "refinement_steps": refinement_steps,
         "framing": framing,
-        "animation": True,
     }
     store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
     generator = SkinLesionProgression(store)
+    request = GenerationRequest(0, PROGRESSION_CONDITIONS.parse(conditions), picture)
+    course = generator.course(request)
     for shown in ("contact_sheet", "curve") if plot else ("contact_sheet",):
-        asked = PROGRESSION_CONDITIONS.parse({**conditions, "picture": shown})
-        result = generator.generate(GenerationRequest(0, asked, picture))
+        asked = replace(request, conditions={**request.conditions, "picture": shown})
+        result = generator.drawn(course, asked)
         write_synthetic(result, folder / f"{shown}.png")
-    facts = {**result.facts, **result.mark.as_dict()}
     with whole_file(folder / "animation.gif") as beside:
-        beside.write_bytes(base64.b64decode(str(facts.pop("animation")).partition(",")[2]))
+        beside.write_bytes(animation(course.progression))
+    facts = {**result.facts, **result.mark.as_dict()}
     for path in (folder / "progression.json", json_file):
         store_json(facts, path)
     first, last = (facts["steps"][end]["melanoma_probability"] for end in (0, -1))

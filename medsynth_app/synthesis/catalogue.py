@@ -53,6 +53,7 @@ class CatalogueRow:
         takes_image / takes_label: whether a file is its input: ``no``, ``optional`` or ``needed``.
         is_picture: answers pictures, else volumes.
         embedding: how images are compared in the memorisation audit; None for generators that saw no images.
+        reference: weights whose training images that audit compares with; empty = those in ``weights``.
     """
 
     task: str
@@ -68,10 +69,15 @@ class CatalogueRow:
     takes_label: str = "no"
     is_picture: bool = False
     embedding: Embedding | None = None
+    reference: str = ""
 
     def weights_of(self, conditions: Mapping[str, Any]) -> str | None:
         """Name of the weights that a request with these conditions uses; None for none."""
         return self.weights.get(str(conditions.get(self.kind_condition, "")))
+
+    def reference_of(self, conditions: Mapping[str, Any]) -> str | None:
+        """Name of the weights whose training images an image of these conditions is compared with; None for none."""
+        return self.reference or self.weights_of(conditions)
 
     def described(self, store: WeightsStore) -> dict[str, Any]:
         """The row as the catalogue route answers it."""
@@ -314,7 +320,7 @@ SKIN_ROWS = (
         build=skin.SkinLesionSynthesis,
         weights={"": skin_models.GENERATOR},
         is_picture=True,
-        embedding=skin.lesion_embedding,
+        embedding=short_embedding,
     ),
     CatalogueRow(
         task=skin.INVERSION,
@@ -325,6 +331,8 @@ SKIN_ROWS = (
         weights={"": skin_models.ENCODER},
         takes_image="needed",
         is_picture=True,
+        embedding=short_embedding,
+        reference=skin_models.GENERATOR,
     ),
     CatalogueRow(
         task=skin.PROGRESSION,
@@ -335,6 +343,8 @@ SKIN_ROWS = (
         weights={"": skin_models.DIRECTIONS},
         takes_image="needed",
         is_picture=True,
+        embedding=short_embedding,
+        reference=skin_models.GENERATOR,
     ),
 )
 SKIN_TRAINER = TrainerRow(

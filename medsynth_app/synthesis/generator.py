@@ -49,7 +49,7 @@ class Synthetic:
         label: what is where, (X, Y, Z) or (H, W) uint8; None where nothing is labelled.
         label_names: name -> value in ``label``.
         window: display range, lowest and highest; None for the image's own.
-        frames: further pictures, each as ``array``, that make a film of it (a progression).
+        frames: the single pictures, each as ``array``, where the image is made up of several (a progression).
         facts: what else the answer tells; JSON values only.
 
     Raises:
@@ -81,6 +81,11 @@ class Synthetic:
     def is_picture(self) -> bool:
         """A picture without a place in the patient, else a volume."""
         return self.affine is None
+
+    @property
+    def audited(self) -> tuple[np.ndarray, ...]:
+        """The images that must be no copies of training images: the frames of a film, else the image itself."""
+        return self.frames or (self.array,)
 
     @property
     def grid(self) -> tuple[int, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.options import Option
+from medsynth_app.synthesis.privacy import reference_name
 from medsynth_app.synthesis.skin.dataset import CLASSES, read_lesions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration
 from medsynth_app.synthesis.skin.models import (
@@ -55,6 +58,7 @@ TRAINER_OPTIONS = (
     Option("path_length", 0.0, "Weight of that penalty; of stage gan.", minimum=0, maximum=1000),
     Option("epochs", 2, "Passes over the images; of stage classifier.", minimum=1, maximum=1000),
     Option("framing", "crop", "How pictures become square.", FRAMINGS),
+    Option("direction_layers", "", "Styles that directions change, FIRST-LAST; empty = the last two thirds."),
     Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31 - 1),
 )
 
@@ -75,6 +79,7 @@ def train_stage(
         Figures on held-out lesions, and the ranked directions as soon as generator and judge are there.
     """
     stage, resolution = str(options["stage"]), int(options["resolution"])
+    layers = layers_of(str(options["direction_layers"]))
     if stage == "encoder":
         resolution = load_generator(WeightsStore((folder,))).generator.configuration.resolution
     lesions = read_lesions(data, resolution, str(options["framing"]), masks=stage == "classifier")
@@ -89,7 +94,7 @@ def train_stage(
 
     figures: dict[str, Any] = {}
     if stage == "gan":
-        train_generator(gan_configuration(options), training, folder, told)
+        train_generator(gan_configuration(options), training, folder, told, held_out=held_out)
     elif stage == "encoder":
         encoder = EncoderConfiguration(
             images=int(options["images"]), batch_size=int(options["batch_size"]), seed=int(options["seed"])
@@ -103,10 +108,25 @@ def train_stage(
                 lambda share: report(TrainingProgress(round(share * PROGRESS_PARTS), PROGRESS_PARTS, {})),
             )
         )  # fmt: skip
-    figures["directions"] = rank_directions(folder)
+    figures["directions"] = rank_directions(folder, layers)
     if publish_to is not None:
         _publish(folder, publish_to)
     return {"stage": stage, "training_images": len(training.images), **figures}
+
+
+def layers_of(text: str) -> tuple[int, ...]:
+    """``4-11`` or ``6`` as layer numbers; an empty text as none.
+
+    Raises:
+        InvalidValueError: another form, or a range that runs backwards.
+    """
+    if not text:
+        return ()
+    found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if first > last:
+        raise InvalidValueError(f"direction_layers: {text[:20]!r} must be like 4-11 or 6")
+    return tuple(range(first, last + 1))
 
 
 def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
@@ -141,7 +161,7 @@ def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
 
 def _publish(folder: Path, target: Path) -> None:
     """Copies of all weights that are there."""
-    for name in (GENERATOR, ENCODER, JUDGE, DIRECTIONS):
+    for name in (GENERATOR, reference_name(GENERATOR), ENCODER, JUDGE, DIRECTIONS):
         if weights_file(folder, name).is_file():
             with whole_file(weights_file(target, name)) as beside:
                 shutil.copyfile(weights_file(folder, name), beside)

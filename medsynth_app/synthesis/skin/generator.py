@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
-from medsynth_app.synthesis.privacy import low_resolution_embedding
 from medsynth_app.synthesis.skin.dataset import CLASSES
 from medsynth_app.synthesis.skin.inversion import Inversion, invert, network_input, read_lesion_picture
 from medsynth_app.synthesis.skin.models import CourseModels, load_generator
@@ -28,6 +28,7 @@ from medsynth_app.synthesis.skin.progression import (
     LARGEST_ALPHA,
     MOST_STEPS,
     SIMULATION_NOTICE,
+    Progression,
     ProgressionRequest,
     chosen_direction,
     walk,
@@ -40,7 +41,6 @@ SYNTHESIS, INVERSION, PROGRESSION = (
     "skin_lesion_synthesis", "skin_lesion_inversion", "skin_lesion_progression"
 )  # fmt: skip
 MOST_REFINEMENT_STEPS = 1000
-EMBEDDING_SIZE, EMBEDDING_SEED = 48, 0
 FRAMING = Option("framing", "crop", "How a picture becomes square: cut, or its edge repeated.", FRAMINGS)
 REFINEMENT = Option(
     "refinement_steps", 0, "Steps of descent after the encoder; 200 take some seconds.",
@@ -128,12 +128,31 @@ class SkinLesionInversion:
         models = CourseModels.load(self.store)
         inversion = _inversion(models, request)
         progress(1.0)
+        picture, frames = to_pictures(inversion.reconstruction)[0], ()
         if request.conditions["picture"] == "comparison":
-            picture = _comparison(inversion)
-        else:
-            picture = to_pictures(inversion.reconstruction)[0]
+            picture, frames = _comparison(inversion), (picture,)
         mark = _mark(INVERSION, request, models.weights_hash)
-        return Synthetic(picture, None, mark, facts=_inversion_facts(inversion))
+        return Synthetic(picture, None, mark, frames=frames, facts=_inversion_facts(inversion))
+
+
+@dataclass(frozen=True)
+class LesionCourse:
+    """A photograph found in the generator, and the walk from there.
+
+    Attributes:
+        inversion: of the photograph.
+        progression: the walk.
+        weights_hash: SHA-256 of the generator's file.
+    """
+
+    inversion: Inversion
+    progression: Progression
+    weights_hash: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """JSON values: how near the reconstruction is, and the record of each step."""
+        return {**_inversion_facts(self.inversion), **self.progression.as_dict()}
 
 
 class SkinLesionProgression:
@@ -148,6 +167,13 @@ class SkinLesionProgression:
 
     def generate(self, request: GenerationRequest, progress: ReportProgress = unheard) -> Synthetic:
         """The walk; raises as ``SkinLesionInversion``."""
+        course = self.course(request, progress)
+        result = self.drawn(course, request)
+        progress(1.0)
+        return result
+
+    def course(self, request: GenerationRequest, progress: ReportProgress = unheard) -> LesionCourse:
+        """Find the photograph and walk; raises as ``SkinLesionInversion``."""
         models, conditions = CourseModels.load(self.store), request.conditions
         asked = ProgressionRequest(
             str(conditions["direction"]),
@@ -158,31 +184,22 @@ class SkinLesionProgression:
         chosen_direction(models.directions, asked.direction)  # refused before the picture is worked on
         inversion = _inversion(models, request)
         progress(0.5)
-        course = walk(inversion.styles, asked, models.directions, models.generator, models.judge)
-        facts = {**_inversion_facts(inversion), **course.as_dict()}
+        progression = walk(inversion.styles, asked, models.directions, models.generator, models.judge)
+        return LesionCourse(inversion, progression, models.weights_hash)
+
+    def drawn(self, course: LesionCourse, request: GenerationRequest) -> Synthetic:
+        """A course as the picture that was asked for."""
+        facts, conditions = course.facts, request.conditions
         if conditions["animation"]:
-            facts["animation"] = "data:image/gif;base64," + base64.b64encode(animation(course)).decode()
-        shown = curve(course) if conditions["picture"] == "curve" else contact_sheet(course, inversion.target)
-        progress(1.0)
-        return Synthetic(
-            np.asarray(shown),
-            None,
-            _mark(PROGRESSION, request, models.weights_hash),
-            frames=tuple(to_pictures(course.images)),
-            facts=facts,
-        )
-
-
-def lesion_embedding(array: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) -> (48,) of length 1: the low-resolution embedding through a fixed random projection.
-
-    Shorter than the embedding itself, so that the reference of thousands of training pictures stays small, and
-    no training picture can be drawn from it.
-    """
-    whole = low_resolution_embedding(array)
-    projection = np.random.default_rng(EMBEDDING_SEED).normal(size=(EMBEDDING_SIZE, len(whole)))
-    vector = projection @ whole
-    return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+            moving = base64.b64encode(animation(course.progression)).decode()
+            facts["animation"] = f"data:image/gif;base64,{moving}"
+        if conditions["picture"] == "curve":
+            shown = curve(course.progression)
+        else:
+            shown = contact_sheet(course.progression, course.inversion.target)
+        mark = _mark(PROGRESSION, request, course.weights_hash)
+        frames = tuple(to_pictures(course.progression.images))
+        return Synthetic(np.asarray(shown), None, mark, frames=frames, facts=facts)
 
 
 def _inversion(models: CourseModels, request: GenerationRequest) -> Inversion:

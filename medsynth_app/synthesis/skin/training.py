@@ -6,6 +6,7 @@ there, the directions are ranked.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
+from medsynth_app.synthesis.features import PhotographFeatures
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
 from medsynth_app.synthesis.skin.directions import ranked_directions
+from medsynth_app.synthesis.skin.evaluation import generation_figures
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration, judge_figures, train_judge
 from medsynth_app.synthesis.skin.models import (
     GENERATOR,
@@ -29,6 +32,7 @@ from medsynth_app.synthesis.skin.models import (
     save_judge,
     weights_file,
 )
+from medsynth_app.synthesis.skin.reference import store_reference
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
@@ -40,6 +44,8 @@ from medsynth_app.synthesis.weights import WeightsStore
 
 SHOWN_PER_CLASS = 8
 CHECKED_IMAGES = 64
+COMPARED_PICTURES, FEWEST_COMPARED = 200, 20
+"""Pictures of each kind whose features are compared while the generator trains; with fewer none are."""
 FIRST_SHARE_OF_LAYERS = 1 / 3
 """Layers below hold place and size of everything: directions there change the skin as much as the lesion."""
 
@@ -52,14 +58,20 @@ def train_generator(
     folder: Path,
     on_progress: Report | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    held_out: Lesions | None = None,
 ) -> Path:
-    """Stage ``gan``: checkpoints in ``folder/gan``, sample grids beside them, weights in ``folder``.
+    """Stage ``gan``: checkpoints, sample grids and ``history.jsonl`` in ``folder/gan``, weights in ``folder``.
+
+    As soon as the full resolution is trained, the history holds kernel and Frechet distance to the training
+    pictures beside the distance of held-out ones.
 
     Args:
         configuration: the run; its network needs two classes or none.
         lesions: the training side of the split, at the network's resolution.
         folder: of the whole course.
         on_progress, should_stop: see ``Trainer.run``.
+        held_out: pictures of other lesions; without them no distances are tracked and no reference for the
+            memorisation audit is stored.
 
     Returns:
         The weights.
@@ -67,12 +79,16 @@ def train_generator(
     if configuration.network.classes not in (0, len(CLASSES)):
         raise InvalidValueError(f"classes: {configuration.network.classes} must be 0 or {len(CLASSES)}")
     run = folder / "gan"
+    enough = held_out is not None and len(held_out.images) >= FEWEST_COMPARED
+    features = PhotographFeatures() if enough else None
 
-    def measure(generator: Generator) -> dict[str, float]:
-        _store_grid(
-            generator, run / f"samples_{trainer.seen:07d}.png", configuration.resolution_at(trainer.seen)
-        )
-        return {}
+    def measure(average: Generator) -> dict[str, float]:
+        generator = copy.deepcopy(average).cpu()
+        side = configuration.resolution_at(trainer.seen)
+        _store_grid(generator, run / f"samples_{trainer.seen:07d}.png", side)
+        if features is None or held_out is None or side < configuration.network.resolution:
+            return {}
+        return generation_figures(generator, features, lesions, held_out, COMPARED_PICTURES)
 
     trainer = Trainer(configuration, lesions.images, lesions.labels, run, measure)
     trainer.run(on_progress, should_stop)
@@ -83,6 +99,8 @@ def train_generator(
         trainer.principal,
         described(lesions),
     )
+    if held_out is not None:
+        store_reference(lesions, held_out, folder)
     return weights_file(folder, GENERATOR)
 
 
@@ -119,7 +137,7 @@ def train_encoder(
 
     @torch.no_grad()
     def measure(encoder: StyleEncoder) -> dict[str, float]:
-        styles, _ = encoder(checked)
+        styles, _ = copy.deepcopy(encoder).cpu()(checked)
         return {
             "held_out_squared_error": float(functional.mse_loss(loaded.generator.synthesis(styles), checked))
         }

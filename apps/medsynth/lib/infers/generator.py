@@ -17,13 +17,14 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.datastore import CaseDatastore
+from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option, parse_options, shown_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
-from medsynth_app.synthesis.previews import preview_png
-from medsynth_app.synthesis.privacy import MemorisationAudit, audit_with_store
+from medsynth_app.synthesis.previews import film_pngs, preview_png
+from medsynth_app.synthesis.privacy import MemorisationAudit, audit_with_store, nearest
 from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.synthesis.writing import (
     PICTURE_ENDINGS,
@@ -81,9 +82,11 @@ class GeneratorInferTask(InferTask):
         return True
 
     def _shown(self) -> dict[str, Any]:
+        """What the viewers show; where generators differ in what they take by default, an open value."""
         conditions: dict[str, Any] = {}
-        for row in reversed(self.rows):
-            conditions |= row.conditions.shown()
+        for row in self.rows:
+            for name, value in row.conditions.shown().items():
+                conditions[name] = value if conditions.get(name, value) == value else _open(conditions[name], value)
         return {"seed": 0, **conditions, **shown_options(self.options)}
 
     def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -95,15 +98,19 @@ class GeneratorInferTask(InferTask):
         """
         begin = time.perf_counter()
         asked = self._read(request)
-        result = asked.row.build(self.store).generate(asked.request)
-        weights = asked.row.weights_of(asked.request.conditions)
-        found = audit_with_store(result.array, weights, asked.row.embedding, self.store)
+        result = asked.row.build(self.store).generate(asked.request, lambda share: stop_if_cancelled())
+        weights = asked.row.reference_of(asked.request.conditions)
+        found = nearest(
+            [audit_with_store(array, weights, asked.row.embedding, self.store) for array in result.audited]
+        )
         facts = self._facts(asked, result, found)
         if asked.answer["save"]:
             _refuse_copies(found, bool(asked.answer["allow_flagged"]))
             facts["image"] = _save(result, self.task, request["datastore"])
         if asked.answer["preview"]:
-            facts["preview"] = "data:image/png;base64," + base64.b64encode(preview_png(result)).decode()
+            facts["preview"] = _data_uri(preview_png(result))
+            if result.frames:
+                facts["frames"] = [_data_uri(png) for png in film_pngs(result)]
         path = _write(result, asked.answer)
         facts["latencies"] = {"total": round(time.perf_counter() - begin, 3)}
         return str(path), facts
@@ -158,10 +165,16 @@ def _answer_options(rows: tuple[CatalogueRow, ...]) -> tuple[Option, ...]:
         Option("generator", generators[0], "What makes the image.", generators),
         Option("save", False, "Store the result as a new case and answer its id."),
         Option("allow_flagged", False, "Store it also where the audit finds it too near to a training image."),
-        Option("preview", False, "Add a small PNG to the answer."),
+        Option("preview", False, "Add a small PNG to the answer; of a course each picture."),
         Option("result", "image", "Which file is answered: the image, or the map of what is labelled in it.", RESULTS),
         Option("result_extension", default_ending(picture), "Kind of file answered.", endings),
     )
+
+
+def _open(first: Any, second: Any) -> Any:
+    """Neither generator's default: empty, followed by all choices of both."""
+    choices = [each for value in (first, second) if isinstance(value, list) for each in value if each]
+    return ["", *dict.fromkeys(choices)] if choices else ""
 
 
 def _input(wanted: str, request: Mapping[str, Any], field: str) -> Path | None:
@@ -189,6 +202,10 @@ def _stored_image(request: Mapping[str, Any]) -> Path | None:
     if not path:
         raise NotFoundError(f"image: there is no case {name[:60]!r}")
     return Path(path)
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _refuse_copies(found: MemorisationAudit, allowed: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from PIL import Image
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
 from medsynth_app.options import parse_options
-from medsynth_app.synthesis.skin.catalogue import TRAINER_OPTIONS, train_stage
+from medsynth_app.synthesis.skin import training as stages
+from medsynth_app.synthesis.skin.catalogue import TRAINER_OPTIONS, layers_of, train_stage
 from medsynth_app.synthesis.skin.dataset import HELD_OUT_SHARE, is_held_out, read_lesions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration
 from medsynth_app.synthesis.skin.models import CourseModels
@@ -83,7 +85,10 @@ def test_one_picture_per_lesion(collection: Path) -> None:
     assert len(lesions.images) == len(set(lesions.lesions)) == 40
 
 
-def test_all_stages_end_in_a_course(collection: Path, tmp_path: Path) -> None:
+def test_all_stages_end_in_a_course(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "FEWEST_COMPARED", 2)
     lesions = read_lesions(collection, 32, masks=True)
     training, held_out = lesions.split()
     figures = train_classifier(JudgeConfiguration(epochs=2), training, held_out, tmp_path)
@@ -102,8 +107,11 @@ def test_all_stages_end_in_a_course(collection: Path, tmp_path: Path) -> None:
     configuration = TrainingConfiguration(
         network=network, guide=GuideConfiguration(images=32), images=32, store_every=16
     )
-    train_generator(configuration, training, tmp_path)
+    train_generator(configuration, training, tmp_path, held_out=held_out)
     assert len(list((tmp_path / "gan").glob("samples_*.png"))) == 2
+    history = [json.loads(line) for line in (tmp_path / "gan" / "history.jsonl").read_text().splitlines()]
+    assert {"kid", "kid_floor", "frechet", "frechet_floor"} <= set(history[-1])
+    assert (tmp_path / "skin_lesion_generator-reference.safetensors").is_file()
     figures = train_encoder(EncoderConfiguration(images=16), training, held_out, tmp_path)
     assert figures["held_out_squared_error"] > 0
     ranked = rank_directions(tmp_path, count=3)
@@ -128,6 +136,17 @@ def test_the_trainer_runs_a_stage_and_publishes(collection: Path, tmp_path: Path
     assert (tmp_path / "shipped" / "skin_lesion_generator.safetensors").is_file()
     with pytest.raises(InvalidValueError, match="stage: 'all' must be one of gan, encoder, classifier"):
         parse_options(TRAINER_OPTIONS, {"stage": "all"})
+
+
+@pytest.mark.parametrize(("text", "layers"), [("", ()), ("6", (6,)), ("4-7", (4, 5, 6, 7))])
+def test_layers_of_directions_can_be_chosen(text: str, layers: tuple[int, ...]) -> None:
+    assert layers_of(text) == layers
+
+
+@pytest.mark.parametrize("text", ["7-4", "a", "4-", "-1", "1,2"])
+def test_other_words_are_no_layers(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="direction_layers: .* must be like 4-11 or 6"):
+        layers_of(text)
 
 
 def test_missing_table_and_columns_are_named(tmp_path: Path) -> None:
