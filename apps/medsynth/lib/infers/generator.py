@@ -117,8 +117,9 @@ class GeneratorInferTask(InferTask):
 
     def _read(self, request: Mapping[str, Any]) -> _Asked:
         given = {k: v for k, v in request["params"].items() if k not in request.get("ignored", ())}
-        if given.get("result") in RESULT_WORDS:
-            given["result"] = RESULT_WORDS[given["result"]]
+        word = given.get("result")
+        if isinstance(word, str) and word in RESULT_WORDS:
+            given["result"] = RESULT_WORDS[word]
         names = [option.name for option in self.options]
         answer = parse_options(self.options, {k: given.pop(k) for k in names if k in given})[0]
         row = CATALOGUE.row(self.task, str(answer["generator"]))
