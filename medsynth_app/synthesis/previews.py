@@ -22,7 +22,7 @@ def preview_png(result: Synthetic) -> bytes:
     where most is labelled, else in the middle.
     """
     if result.is_picture:
-        panels = [result.array, *result.frames]
+        panels = list(result.frames) or [result.array]
         chosen = [panels[i] for i in np.unique(np.linspace(0, len(panels) - 1, FILM_PICTURES).round().astype(int))]
         return marked_png(_row([np.asarray(panel, dtype=np.uint8) for panel in chosen]), result.mark)
     assert result.affine is not None  # noqa: S101 - a volume has one
@@ -32,6 +32,11 @@ def preview_png(result: Synthetic) -> bytes:
         stack = reorient(Volume(np.stack([channel.astype(np.float32), label]), result.affine))
         rows.append(_row(_planes(stack, _window(result, channel))))
     return marked_png(np.concatenate(rows, axis=0), result.mark)
+
+
+def film_pngs(result: Synthetic) -> list[bytes]:
+    """Every picture of a film as a PNG with the synthetic mark; none where it is no film."""
+    return [marked_png(np.asarray(frame, dtype=np.uint8), result.mark) for frame in result.frames]
 
 
 def _window(result: Synthetic, channel: np.ndarray) -> tuple[float, float]:
