@@ -30,6 +30,7 @@ from lib.scoring.agreement import AgreementScoring
 from lib.server.folder_lock import hold_folder
 from lib.server.hardening import harden
 from lib.settings import Settings
+from lib.thumbnails import CaseThumbnails
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
@@ -41,6 +42,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from medsynth_app import __version__
 from medsynth_app.api.routes.rounds import get_rounds
 from medsynth_app.api.routes.synthesis import get_weights_store
+from medsynth_app.api.routes.thumbnails import get_thumbnails
 from medsynth_app.audit import AuditTrail
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
@@ -130,6 +132,8 @@ class MedSynthApp(MONAILabelApp):
         harden(server, self)
         server.dependency_overrides[get_rounds] = lambda: self.rounds
         server.dependency_overrides[get_weights_store] = lambda: synthesis_weights(self.settings)
+        thumbnails = CaseThumbnails(store)
+        server.dependency_overrides[get_thumbnails] = lambda: thumbnails
 
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""

@@ -13,6 +13,7 @@ from medsynth_app.api.routes import (
     rounds,
     symptoms,
     synthesis,
+    thumbnails,
 )
 
 PREFIX = "/medsynth/api"
@@ -21,6 +22,6 @@ PREFIX = "/medsynth/api"
 def build_router() -> APIRouter:
     """The routes; the application puts clinic and studies in place (see `dependencies`)."""
     router = APIRouter(prefix=PREFIX)
-    for part in (symptoms, regions, cross_check, hospitals, health, metrics, rounds, synthesis):
+    for part in (symptoms, regions, cross_check, hospitals, health, metrics, rounds, synthesis, thumbnails):
         router.include_router(part.router)
     return router
