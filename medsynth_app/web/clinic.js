@@ -1,11 +1,13 @@
 // Symptoms in, cross-check and its explanation out, decision, hospitals.
+import { decision } from "./decision.js";
 import { ask, element, form, json, place } from "./server.js";
 import { currentLanguage, word } from "./words.js";
 
 const API = "/medsynth/api";
 const HANDS = ["unknown", "right", "left", "ambidextrous"];
 const SIDES = ["unknown", "right", "left", "both"];
-let here = { name: null, mask: null };
+const ONSETS = ["unknown", "sudden", "days", "weeks", "months", "years"];
+let here = { name: null, mask: null, tags: [] };
 let reported = [];
 let waiting = 0;
 
@@ -15,10 +17,10 @@ export async function start() {
   place("phrase").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 350); });
   place("intake").addEventListener("submit", (event) => { event.preventDefault(); check(); });
 }
-export function forCase(name, mask) {
+export function forCase(name, mask, tags = []) {
   if (name !== here.name) reported = [];
   place("result").replaceChildren();
-  here = { name, mask };
+  here = { name, mask, tags };
   show();
 }
 export function wordsChanged() {
@@ -39,19 +41,21 @@ async function search() {
 function add(candidate) {
   reported = reported.filter((each) => each.id !== candidate.symptom);
   reported.push({ id: candidate.symptom, name: candidate.name, state: candidate.negated ? "no" : "yes",
-    side: SIDES.includes(candidate.side) ? candidate.side : "unknown" });
+    side: SIDES.includes(candidate.side) ? candidate.side : "unknown", onset: "unknown" });
   place("phrase").value = "";
   place("candidates").replaceChildren();
   show();
 }
-function select(label, values, value, change) {
-  return element("select", { "aria-label": label, onchange: (event) => change(event.target.value) },
-    ...values.map((each) => element("option", { value: each, selected: each === value }, word(each))));
+function select(label, values, value, change, kind = "") {
+  const shown = (each) => (kind && each === "unknown" ? `${word(kind)}: ${word(each)}` : word(each));
+  return element("select", { "aria-label": label, title: label, onchange: (event) => change(event.target.value) },
+    ...values.map((each) => element("option", { value: each, selected: each === value }, shown(each))));
 }
 function show() {
   place("reported").replaceChildren(...reported.map((each) => element("li", {}, each.name, element("div", { class: "row" },
     select(`${each.name}: ${word("answer")}`, ["yes", "no", "unknown"], each.state, (value) => { each.state = value; }),
-    select(`${each.name}: ${word("side")}`, SIDES, each.side, (value) => { each.side = value; }),
+    select(`${each.name}: ${word("side")}`, SIDES, each.side, (value) => { each.side = value; }, "side"),
+    select(`${each.name}: ${word("onset")}`, ONSETS, each.onset, (value) => { each.onset = value; }, "onset"),
     element("button", { type: "button", "aria-label": `${word("remove")}: ${each.name}`,
       onclick: () => { reported = reported.filter((other) => other !== each); show(); } }, "×")))));
   place("check").disabled = !(here.name && here.mask && reported.length);
@@ -61,10 +65,10 @@ async function check() {
   const button = place("check");
   const asked = here;
   button.disabled = true;
-  place("result").replaceChildren(element("p", {}, word("checking")), element("progress"));
+  place("result").replaceChildren(element("p", {}, word("checking")), element("progress", { "aria-label": word("checking") }));
   const age = place("age").value;
   const params = { case: here.name, handedness: place("hand").value, ...(age ? { age: Number(age) } : {}),
-    symptoms: reported.map(({ id, state, side }) => ({ id, state, side })) };
+    symptoms: reported.map(({ id, state, side, onset }) => ({ id, state, side, onset })) };
   try {
     const record = await (await ask(`${API}/cross-check`, form({ params: JSON.stringify(params), label: here.mask }))).json();
     if (here === asked) explain(record); // an answer about another case or mask is not shown here
@@ -83,7 +87,7 @@ function explain(record) {
     ...(rows.length ? [element("h3", {}, word("why")), element("table", {}, element("tbody", {}, ...rows))] : []),
     element("p", {}, element("a", { href: `${links.html}?lang=${currentLanguage()}`, target: "_blank", rel: "noopener" }, word("report")),
       " · ", element("a", { href: `${links.pdf}?lang=${currentLanguage()}` }, "PDF")),
-    decision(record), hospitals((record.hospitals || {}).hospitals || [])];
+    decision(record, here.tags), hospitals((record.hospitals || {}).hospitals || [])];
   place("result").replaceChildren(...parts);
 }
 function flagText(flag) {
@@ -91,22 +95,6 @@ function flagText(flag) {
   return (currentLanguage() === "ko" ? flag.text_ko || flag.name_ko : flag.text_en || flag.name_en) || flag.code || "";
 }
 const nameOf = (id) => (reported.find((each) => each.id === id) || { name: id }).name;
-function decision(record) {
-  const user = element("input", { required: true, maxlength: 200 });
-  const reason = element("input", { required: true, maxlength: 4000 });
-  const said = element("p", { role: "status", id: "decided" });
-  const send = async (action) => {
-    if (!user.reportValidity() || !reason.reportValidity()) return;
-    try {
-      await json(`${API}/cross-check/${record.id}/decision`, { method: "POST", headers: { "content-type": "application/json" },
-        body: JSON.stringify({ action, user: user.value, reason: reason.value }) });
-      said.textContent = word("decided", word(action));
-    } catch (error) { said.textContent = error.message; said.className = "error"; }
-  };
-  user.id = "decider"; reason.id = "reason";
-  return element("div", {}, element("h3", {}, word("decide")), element("label", {}, word("name"), user), element("label", {}, word("reason"), reason),
-    element("div", { class: "row" }, ...["accept", "reject"].map((action) => element("button", { type: "button", id: action, onclick: () => send(action) }, word(action)))), said);
-}
 function hospitals(rows) {
   if (!rows.length) return "";
   const lines = rows.slice(0, 5).map(({ hospital, distance_km: far }) =>

@@ -25,18 +25,25 @@ function listCases() {
   place("cases").replaceChildren(...names.map((name) => {
     const facts = state.cases[name];
     const tags = [Object.keys(facts.labels || {}).length ? word("labelled") : "", (facts.image?.info || {}).synthetic ? word("synthetic") : ""];
+    const described = [(facts.image?.info || {}).SeriesDescription, ...tags].filter(Boolean).join(", ");
     return element("li", {}, element("button", { "aria-pressed": String(name === state.chosen), title: name, onclick: () => open(name) },
-      name, element("br"), element("small", {}, tags.filter(Boolean).join(", ") || " ")));
+      thumbnail(name), element("span", {}, name, element("br"), element("small", {}, described || " "))));
   }));
   if (!names.length) place("cases").append(element("li", {}, word("empty")));
 }
+function thumbnail(name) {
+  return element("img", { src: `/medsynth/api/cases/${encodeURIComponent(name)}/thumbnail`, alt: "", width: 44, height: 44, loading: "lazy",
+    onerror: (event) => event.target.classList.add("missing") });
+}
+const tagsOf = (name) => Object.keys(state.cases[name]?.labels || {});
+async function readCases() { state.cases = (await json("/datastore/?output=all")).objects || {}; listCases(); }
 async function open(name) {
   state.chosen = name;
   delete place("case-name").dataset.word;
   place("case-name").textContent = name;
   place("volumes").replaceChildren();
   viewer.openCase(name);
-  clinic.forCase(name, null);
+  clinic.forCase(name, null, tagsOf(name));
   listCases();
   for (const id of ["sequence", "view", "segment"]) place(id).disabled = false;
   await showSequence();
@@ -64,7 +71,7 @@ async function segment() {
   tell([word("seconds", ((performance.now() - begin) / 1000).toFixed(1)), ...(answer.params.warnings || [])].join(" · "));
   place("volumes").replaceChildren(...Object.entries(answer.params.volumes_ml || {}).map(([label, ml]) =>
     element("div", { class: `swatch-${label}` }, element("dt", {}, word(label)), element("dd", {}, `${ml.toFixed(1)} ml`))));
-  clinic.forCase(name, answer.image);
+  clinic.forCase(name, answer.image, tagsOf(name));
 }
 function choose(tab) {
   for (const button of document.querySelectorAll(".tab")) {
@@ -94,11 +101,10 @@ async function begin() {
   choose("cases");
   wordsChanged();
   await working(word("loading"), async () => {
-    state.cases = (await json("/datastore/?output=all")).objects || {};
-    listCases();
+    await readCases();
     tell("");
   });
-  const tabs = { generators: generators.start, rounds: rounds.start };
+  const tabs = { generators: () => generators.start(readCases), rounds: rounds.start };
   for (const [tab, start] of Object.entries(tabs)) {
     start().then(() => { document.querySelector(`[data-tab=${tab}]`).hidden = false; }).catch(() => {});
   }

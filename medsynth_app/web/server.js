@@ -31,4 +31,12 @@ export function element(tag, attributes = {}, ...children) {
   made.append(...children.filter((child) => child !== undefined && child !== null));
   return made;
 }
+export function svg(tag, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text) made.textContent = text;
+  return made;
+}
+// A picture inside an answer: a data URI, or bare base64 of a PNG.
+export const picture = (text) => (text.startsWith("data:image/") ? text : `data:image/png;base64,${text}`);
 export const place = (id) => document.getElementById(id);

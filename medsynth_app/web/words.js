@@ -7,6 +7,7 @@ const WORDS = {
   tab_rounds: ["Rounds", "라운드"], cases: ["Cases", "증례"], search: ["Search", "검색"], no_case: ["Choose a case", "증례를 고르세요"],
   sequence: ["Sequence", "시퀀스"], view: ["View", "보기"], opacity: ["Mask", "마스크"], segment: ["Segment tumour", "종양 분할"],
   multi: ["Planes", "세 단면"], axial: ["Axial", "축상면"], coronal: ["Coronal", "관상면"], sagittal: ["Sagittal", "시상면"], render: ["3-D", "3차원"],
+  canvas: ["Sequence with the mask over it; arrow keys move through the slices", "마스크를 겹친 시퀀스, 화살표 키로 단면 이동"],
   loading: ["Loading…", "불러오는 중…"], segmenting: ["Segmenting…", "분할하는 중…"], seconds: ["done in {} s", "{}초 만에 완료"],
   labelled: ["labelled", "라벨 있음"], synthetic: ["synthetic", "합성"], empty: ["No case found", "증례가 없습니다"],
   necrotic_core: ["Necrotic core", "괴사 중심"], edema: ["Oedema", "부종"], enhancing_tumor: ["Enhancing tumour", "조영 증강 종양"],
@@ -20,11 +21,17 @@ const WORDS = {
   indeterminate: ["Indeterminate", "판단 불가"], not_assessable: ["Not assessable", "평가 불가"],
   why: ["What each symptom says", "증상마다 말하는 것"], for: ["for the site", "위치를 지지"], against: ["against the site", "위치에 반대"],
   neutral: ["says little", "거의 말하지 않음"], report: ["Report", "보고서"], decide: ["Decision", "결정"], name: ["Your name", "이름"],
-  reason: ["Reason", "이유"], accept: ["Accept", "승인"], reject: ["Reject", "거절"], decided: ["Decided: {}", "결정됨: {}"],
+  reason: ["Reason", "이유"], accept: ["Accept", "승인"], amend: ["Amend", "수정"], reject: ["Reject", "거절"], decided: ["Decided: {}", "결정됨: {}"],
+  amend_with: ["Amend with another mask", "다른 마스크로 수정"], amend_where: ["The corrected mask is", "수정된 마스크"], amend_file: ["a file", "파일"],
+  amend_tag: ["the case's label {}", "증례의 라벨 {}"], amend_upload: ["File (.nii, .nii.gz, .nrrd)", "파일 (.nii, .nii.gz, .nrrd)"],
+  amend_needs: ["Amend: choose the corrected mask.", "수정: 수정된 마스크를 고르세요."],
+  onset: ["Onset", "시작"], sudden: ["sudden", "갑자기"], days: ["days", "며칠"], weeks: ["weeks", "몇 주"], months: ["months", "몇 달"], years: ["years", "몇 년"],
   hospitals: ["Hospitals", "병원"], invented: ["The hospitals shipped with MedSynth are invented.", "MedSynth에 들어 있는 병원은 가상입니다."],
   generator: ["Generator", "생성기"], make: ["Generate", "생성"], making: ["Generating…", "생성하는 중…"], no_weights: ["no weights on this server", "이 서버에 가중치가 없음"],
   no_rounds: ["No round yet.", "아직 라운드가 없습니다."], round: ["Round", "라운드"], labels: ["Labels", "라벨"], model_dice: ["Model Dice (validation)", "모델 Dice(검증)"],
-  before: ["Dice before correction", "수정 전 Dice"], image: ["Input picture", "입력 그림"], side_right: ["right", "오른쪽"],
+  before: ["Dice before correction", "수정 전 Dice"], image: ["Input picture", "입력 그림"],
+  download: ["Download {}", "내려받기 {}"], gallery: ["Made so far", "지금까지 만든 것"], course: ["Course, from the photograph onwards", "사진에서부터의 경과"],
+  simulated: ["A simulation: nobody's lesion was seen to do this.", "시뮬레이션입니다. 실제 환자의 경과가 아닙니다."],
 };
 let language = localStorage.getItem("medsynth-language") || (navigator.language.startsWith("ko") ? "ko" : "en");
 export const currentLanguage = () => language;
@@ -37,6 +44,7 @@ export function speak(chosen) {
   localStorage.setItem("medsynth-language", chosen);
   document.documentElement.lang = chosen;
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", word(element.dataset.label));
   for (const element of document.querySelectorAll("[data-placeholder]")) {
     element.placeholder = word(element.dataset.placeholder);
     element.setAttribute("aria-label", word(element.dataset.placeholder));

@@ -19,7 +19,10 @@ KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-SCRIPTS = ("page.js", "words.js", "server.js", "viewer.js", "clinic.js", "generators.js", "rounds.js")
+SCRIPTS = (
+    "page.js", "words.js", "server.js", "viewer.js", "clinic.js", "decision.js", "generators.js", "course.js",
+    "facts.js", "fields.js", "rounds.js",
+)  # fmt: skip
 FILES = ("page.css", *SCRIPTS)
 NIIVUE = ("nilearn", "_assets/js/niivue.umd.js")
 

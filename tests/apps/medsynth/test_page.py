@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 
+from medsynth_app.synthesis.catalogue import CATALOGUE
+from tests.apps.medsynth.chromium import all_of, chromium, errors, keep, pixels, wait
+
+SAMPLE = "MedSynth_002"
+UNNAMED = """
+const shown = (e) => e.offsetParent !== null;
+const named = (e) => e.textContent.trim() || e.getAttribute("aria-label") || e.title || e.alt || e.labels?.length;
+const controls = document.querySelectorAll("button, input, select, canvas, progress, a[href]");
+return [...controls].filter((e) => shown(e) && !named(e)).map((e) => e.outerHTML);
+"""
 WEB = Path(__file__).resolve().parents[3] / "medsynth_app" / "web"
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-WAIT_SECONDS = 240
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--window-size=1280,860",
-)  # fmt: skip
-PICTURES = os.environ.get("MEDSYNTH_PICTURES", "")
-"""Where the browser's pictures are kept; nowhere by default."""
+
+
+def browsed(test: Any) -> Any:
+    """Marks a test that needs a browser."""
+    linux = pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium")
+    return linux(pytest.mark.timeout(900)(test))
 
 
 def test_the_page_allows_nothing_from_elsewhere(served: Any) -> None:
@@ -53,6 +60,24 @@ def test_no_other_file_is_served(served: Any, name: str) -> None:
     assert set(answer.json()) == {"detail", "code"}
 
 
+def test_a_case_in_small(served: Any) -> None:
+    answer = served.get("/medsynth/api/cases/case_1/thumbnail")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.content[:4] == b"\x89PNG"
+    assert "private" in answer.headers["Cache-Control"], "no proxy keeps pictures of patients"
+    kept = served.studies / ".medsynth" / "thumbnails" / "case_1.png"
+    made = kept.stat().st_mtime_ns
+    assert served.get("/medsynth/api/cases/case_1/thumbnail").content == answer.content
+    assert kept.stat().st_mtime_ns == made, "made once"
+
+
+@pytest.mark.parametrize("name", ["no_such_case", ".ssh", "-x", "..%2f..%2fetc%2fpasswd", "a%00b", "%2e%2e", "a" * 200])
+def test_no_thumbnail_of_anything_else(served: Any, name: str) -> None:
+    answer = served.get(f"/medsynth/api/cases/{name}/thumbnail")
+    assert answer.status_code in (400, 404, 422)
+    assert set(answer.json()) == {"detail", "code"}
+
+
 def test_no_file_of_the_page_names_another_host() -> None:
     for path in (*WEB.glob("*.js"), *WEB.glob("*.html"), *WEB.glob("*.css")):
         hosts = set(re.findall(r"https?://[^\s\"'`)]+", path.read_text(encoding="utf-8")))
@@ -63,9 +88,16 @@ def test_every_word_is_there_in_both_languages() -> None:
     words = (WEB / "words.js").read_text(encoding="utf-8")
     pairs = dict(re.findall(r'(\w+): \["[^"]+",\s*"([^"]+)"\]', words))
     text = "".join(path.read_text(encoding="utf-8") for path in (*WEB.glob("*.js"), *WEB.glob("*.html")))
-    used = set(re.findall(r'\bword\("(\w+)"', text)) | set(re.findall(r'data-(?:word|placeholder)="(\w+)"', text))
+    used = set(re.findall(r'\bword\("(\w+)"', text)) | set(re.findall(r'data-(?:word|placeholder|label)="(\w+)"', text))
     assert used - set(pairs) == set()
     assert re.search("[가-힣]", pairs["segment"])
+
+
+def test_every_condition_of_a_generator_has_a_name_in_both_languages() -> None:
+    fields = (WEB / "fields.js").read_text(encoding="utf-8")
+    pairs = dict(re.findall(r'(\w+): \["[^"]+",\s*"([^"]+)"\]', fields))
+    shown = {condition["name"] for row in CATALOGUE.rows for condition in row.conditions.described()}
+    assert shown - set(pairs) == set()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +105,7 @@ def served_sample(start_server: Any, repository: Path, tmp_path_factory: pytest.
     """A server with the shipped weights on one sample case."""
     served = start_server(tmp_path_factory.mktemp("page"))
     (served.model_folder / "brain_tumor_segmentation.safetensors").unlink()
-    shutil.copytree(repository / "sample-data" / "studies" / "MedSynth_002", served.studies / "MedSynth_002")
+    shutil.copytree(repository / "sample-data" / "studies" / SAMPLE, served.studies / SAMPLE)
     with served.process:
         yield served
 
@@ -81,46 +113,18 @@ def served_sample(start_server: Any, repository: Path, tmp_path_factory: pytest.
 @pytest.fixture
 def browser(served_sample: Any) -> Iterator[Any]:
     """Headless Chromium on the page."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not BROWSER or not DRIVER:
-        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
-    from selenium.webdriver.chrome.service import Service
-
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = BROWSER
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        try:
-            driver.get(f"{served_sample.url}/medsynth/")
-            yield driver
-        finally:
-            driver.quit()
+    with chromium(f"{served_sample.url}/medsynth/") as driver:
+        yield driver
 
 
-def keep(browser: Any, name: str) -> None:
-    if PICTURES:
-        browser.save_screenshot(str(Path(PICTURES) / f"{name}.png"))
+@browsed
+def test_open_segment_intake_cross_check_decide(browser: Any, served_sample: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import Select
 
-
-def wait(browser: Any, condition: Any) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, WAIT_SECONDS).until(condition)
-
-
-def all_of(browser: Any, selector: str) -> list[Any]:
-    return browser.find_elements("css selector", selector)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium")
-@pytest.mark.timeout(900)
-def test_open_segment_intake_cross_check_decide(browser: Any) -> None:
     wait(browser, lambda b: all_of(b, "#cases button"))[0].click()
     wait(browser, lambda b: not all_of(b, "#segment")[0].get_attribute("disabled"))
     wait(browser, lambda b: all_of(b, "#progress")[0].get_attribute("hidden") is not None)
+    assert browser.execute_script("return document.querySelector('#cases img').naturalWidth") == 96
     bright = drawn_pixels(browser)
     assert bright[0] > 2000, "the sequence is not seen"
     all_of(browser, "#segment")[0].click()
@@ -133,6 +137,7 @@ def test_open_segment_intake_cross_check_decide(browser: Any) -> None:
     phrase.send_keys("left arm is weak")
     wait(browser, lambda b: all_of(b, "#candidates button"))[0].click()
     assert all_of(browser, "#reported select")[1].get_attribute("value") == "left"
+    Select(all_of(browser, "#reported select")[2]).select_by_value("weeks")
     all_of(browser, "#check")[0].click()
     verdict = wait(browser, lambda b: all_of(b, "#verdict"))[0]
     assert verdict.get_attribute("class").split()[1] in {
@@ -142,16 +147,24 @@ def test_open_segment_intake_cross_check_decide(browser: Any) -> None:
     assert all_of(browser, "#hospitals li")
     keep(browser, "page_cross_check")
 
+    record = served_sample.get("/medsynth/api/cross-check", params={"case": SAMPLE}).json()["cross_checks"][-1]
+    assert "weeks" in str(record["intake"])
+
     all_of(browser, "#decider")[0].send_keys("Dr. Kim")
-    all_of(browser, "#reason")[0].send_keys("seen on FLAIR")
-    all_of(browser, "#accept")[0].click()
-    wait(browser, lambda b: "Accept" in all_of(b, "#decided")[0].text)
-    errors = [line["message"] for line in browser.get_log("browser") if line["level"] == "SEVERE"]
-    assert errors == []
+    all_of(browser, "#reason")[0].send_keys("oedema reaches the motor strip")
+    all_of(browser, "#amend")[0].click()
+    assert "corrected mask" in all_of(browser, "#decided")[0].text, "amending needs another mask"
+    all_of(browser, ".decision summary")[0].click()
+    all_of(browser, "#amend-file")[0].send_keys(str(corrected_mask(served_sample, tmp_path)))
+    all_of(browser, "#amend")[0].click()
+    wait(browser, lambda b: "Decided: Amend" in all_of(b, "#decided")[0].text)
+    assert not all_of(browser, "#accept")[0].is_enabled()
+    labels = served_sample.get("/datastore/?output=all").json()["objects"][SAMPLE]["labels"]
+    assert any(tag.startswith("amended-") for tag in labels)
+    assert errors(browser) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium")
-@pytest.mark.timeout(900)
+@browsed
 def test_generators_and_korean(browser: Any) -> None:
     from selenium.webdriver.support.ui import Select
 
@@ -159,25 +172,125 @@ def test_generators_and_korean(browser: Any) -> None:
     Select(all_of(browser, "#language")[0]).select_by_value("ko")
     tab = all_of(browser, "[data-tab=generators]")[0]
     assert tab.text == "합성"
-    tab.click()
-    rows = Select(all_of(browser, "#row")[0])
-    wanted = next(o for o in rows.options if o.text.startswith("volume_synthesis") and "phantom" in o.text)
-    rows.select_by_visible_text(wanted.text)
+    choose_generator(browser, "볼륨 · 팬텀")
     all_of(browser, "#conditions button")[0].click()
     wait(browser, lambda b: all_of(b, "#picture")[0].get_attribute("src"))
-    assert "volume_synthesis" in all_of(browser, "#made")[0].text
+    assert all_of(browser, "#made")[0].text.startswith("볼륨 · 팬텀 · 시드 ")
+    assert "중증도, 0~1" in all_of(browser, "#conditions")[0].text
+    told = {row.find_element("tag name", "th").text for row in all_of(browser, "#facts tr")}
+    assert {"생성기", "조건: 볼륨 종류", "안내"} <= told
+    assert "{" not in all_of(browser, "#facts")[0].text, "a table, no raw JSON"
     keep(browser, "page_synthesis")
+
+    all_of(browser, "#conditions [name=seed]")[0].send_keys("7")
+    all_of(browser, "#conditions [name=save]")[0].click()
+    all_of(browser, "#conditions button")[0].click()
+    pictures = wait(browser, lambda b: (found := all_of(b, "#gallery button")) and len(found) == 2 and found)
+    assert pictures[0].get_attribute("aria-pressed") == "true"
+    pictures[1].click()
+    assert all_of(browser, "#gallery button")[1].get_attribute("aria-pressed") == "true"
+    wait(browser, lambda b: any("synthetic-7" in each.get_attribute("title") for each in all_of(b, "#cases button")))
+    assert errors(browser) == []
+
+
+@browsed
+def test_the_course_of_a_skin_lesion_has_a_slider(browser: Any, served_sample: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    lesion = served_sample.request(
+        "POST", "/infer/skin_lesion_synthesis", params={"image": "_", "output": "image"},
+        data={"params": '{"seed": 7, "lesion_class": "nevus"}'},
+    )  # fmt: skip
+    assert lesion.status_code == 200, lesion.text[:300]
+    (tmp_path / "lesion.png").write_bytes(lesion.content)
+    choose_generator(browser, "Course of a skin lesion")
+    steps = all_of(browser, "#conditions [name=steps]")[0]
+    steps.send_keys("5")
+    all_of(browser, "#conditions [name=file]")[0].send_keys(str(tmp_path / "lesion.png"))
+    all_of(browser, "#conditions button")[0].click()
+    slider = wait(browser, lambda b: all_of(b, "#course-slider"))[0]
+    seen = []
+    for _ in range(5):
+        source = all_of(browser, "#course-picture")[0].get_attribute("src")
+        seen.append((all_of(browser, "#course-said")[0].text, source))
+        slider.send_keys(Keys.ARROW_RIGHT)
+    keep(browser, "page_skin_course")
+    assert seen[0][0].startswith("Alpha 0.00 · Probability of melanoma")
+    assert seen[-1][0].startswith("Alpha 3.00")
+    assert len({source for _, source in seen}) == 5
+    assert len(all_of(browser, "#facts tbody tr")) > 10
+    assert errors(browser) == []
+
+
+@browsed
+def test_the_page_works_by_keyboard_alone(browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def focused() -> Any:
+        return browser.switch_to.active_element
+
+    wait(browser, lambda b: all_of(b, "#cases button"))
+    focused().send_keys(Keys.TAB)
+    assert focused().get_attribute("class") == "skip", "the first stop skips to the content"
+    reached = []
+    for _ in range(30):
+        focused().send_keys(Keys.TAB)
+        reached.append(focused().get_attribute("title") or focused().get_attribute("id") or focused().text)
+        if reached[-1].startswith(SAMPLE):
+            break
+    assert reached[-1] == SAMPLE, reached
+    focused().send_keys(Keys.ENTER)
+    wait(browser, lambda b: all_of(b, "#case-name")[0].text == SAMPLE)
+    wait(browser, lambda b: not all_of(b, "#progress")[0].is_displayed())
+    unnamed = browser.execute_script(UNNAMED)
+    assert unnamed == [], "every control has a name for a screen reader"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Debian's Chromium")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("size", [(1280, 860), (820, 1180)], ids=["desktop", "tablet"])
+def test_nothing_is_cut_off_at_this_width(served_sample: Any, size: tuple[int, int]) -> None:
+    with chromium(f"{served_sample.url}/medsynth/", size) as driver:
+        driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False},
+        )
+        wait(driver, lambda b: all_of(b, "#cases button"))[0].click()
+        wait(driver, lambda b: not all_of(b, "#progress")[0].is_displayed())
+        wait(driver, lambda b: drawn_pixels(b)[0] > 2000)
+        for tab in ("cases", "generators"):
+            wait(driver, lambda b, tab=tab: all_of(b, f"[data-tab={tab}]")[0].is_displayed())
+            all_of(driver, f"[data-tab={tab}]")[0].click()
+            width, scrolled = driver.execute_script(
+                "return [innerWidth, document.documentElement.scrollWidth]"
+            )
+            assert scrolled <= width, tab
+            keep(driver, f"page_{tab}_{size[0]}")
+
+
+def choose_generator(browser: Any, beginning: str) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    tab = wait(browser, lambda b: [t for t in all_of(b, "[data-tab=generators]") if t.is_displayed()])[0]
+    tab.click()
+    rows = Select(all_of(browser, "#row")[0])
+    rows.select_by_visible_text(next(o.text for o in rows.options if o.text.startswith(beginning)))
+
+
+def corrected_mask(served: Any, folder: Path) -> Path:
+    """The mask that the model makes, with one more voxel of oedema."""
+    answer = served.infer(SAMPLE, {"result_extension": ".nii.gz"}, output="image")
+    (folder / "mask.nii.gz").write_bytes(answer.content)
+    mask: Any = nib.load(folder / "mask.nii.gz")
+    labels = np.asarray(mask.dataobj).copy()
+    labels[tuple(np.argwhere(labels == 2)[0])] = 3
+    nib.save(nib.Nifti1Image(labels, mask.affine), folder / "corrected.nii.gz")
+    return folder / "corrected.nii.gz"
 
 
 def drawn_pixels(browser: Any) -> tuple[int, int]:
     """Pixels of the viewer that are not black, and those that are coloured."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    shot = Image.open(io.BytesIO(all_of(browser, "#canvas")[0].screenshot_as_png)).convert("RGB")
-    array = np.asarray(shot).astype(int)
+    array = pixels(all_of(browser, "#canvas")[0].screenshot_as_png)
     spread = array.max(axis=-1) - array.min(axis=-1)
     red_lines = (array[..., 0] > 200) & (array[..., 1] < 60)
     return int((array.max(axis=-1) > 40).sum()), int(((spread > 25) & ~red_lines).sum())

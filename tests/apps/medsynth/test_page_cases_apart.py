@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.apps.medsynth.test_page import all_of, browser, drawn_pixels, wait  # noqa: F401
+from tests.apps.medsynth.chromium import all_of, wait
+from tests.apps.medsynth.test_page import browser, drawn_pixels  # noqa: F401
 
 SLOW_PICTURES = """
 const real = window.fetch;
