@@ -123,8 +123,8 @@ def store_reference(
     """What the memorisation audit needs, beside the weights; nothing where too few pictures were held out."""
     if held_out is None or len(held_out) < FEWEST_HELD_OUT:
         return
-    rows = [_as_answered(part, grey) for part in (training, held_out)]
-    reference = TrainingReference.of(*rows, short_embedding)
+    seen, unseen = _as_answered(training, grey), _as_answered(held_out, grey)
+    reference = TrainingReference.of(seen, unseen, short_embedding)
     reference.save(weights.with_name(f"{reference_name(weights.name.removesuffix(ENDING))}{ENDING}"))
 
 

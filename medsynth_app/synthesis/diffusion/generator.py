@@ -98,7 +98,8 @@ def _velocity(model: DiffusionModel, told: ConditionBatch, guidance: float) -> V
 
     def velocity(codes: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         found = model.network(torch.cat([codes, codes]), torch.cat([time, time]), both)
-        return guided(*found.chunk(2), guidance)
+        with_conditions, without = found.chunk(2)
+        return guided(with_conditions, without, guidance)
 
     return velocity
 

@@ -50,6 +50,13 @@ class GaussianPrior(nn.Module):
         vocabulary: of the conditions.
     """
 
+    means: torch.Tensor
+    axes: torch.Tensor
+    deviations: torch.Tensor
+    rest: torch.Tensor
+    shifts: torch.Tensor
+    group_of: torch.Tensor
+
     def __init__(self, shape: PriorShape, code_channels: int, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.shape, self.vocabulary = shape, vocabulary

@@ -117,7 +117,7 @@ class DiffusionLearner:
         self.shares = balanced_shares(run.training)
         cells = self._cells(run.training.images.shape[-1])
         self.conditions = ConditionBatch.of_pictures(run.training, run.vocabulary, cells)
-        self._validations = 0
+        self._step = 0
 
     def _varied_codes(self) -> torch.Tensor:
         """A code of every training picture, varied as in training, on the device."""
@@ -151,6 +151,7 @@ class DiffusionLearner:
         self, phase: str, part: torch.Tensor, chance: torch.Generator, step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """The velocity's loss of varied pictures, some conditions left open."""
+        self._step = step + 1
         rows, resolution = part[:, 0].cpu(), int(part[0, 1])
         images, masks = varied(*self._read(rows), chance)
         if resolution != images.shape[-1]:
@@ -167,8 +168,7 @@ class DiffusionLearner:
         """Loss of held-out pictures, always with the same noise; a grid of samples is written beside."""
         network = modules["velocity"]
         sheet = sample_sheet(network, self.run, self.device)
-        sheet.save(self.folder / f"samples-{self._validations:04d}.png")
-        self._validations += 1
+        sheet.save(self.folder / f"samples-{self._step:07d}.png")
         if self.run.held_out is None:
             return {}
         rows = np.random.default_rng(0).permutation(len(self.run.held_out))[:VALIDATION_PICTURES]
