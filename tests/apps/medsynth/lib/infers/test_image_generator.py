@@ -13,6 +13,7 @@ from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.weights import WeightsStore
 
 MODALITIES = ["chest_xray", "ct", "mri", "mammography", "ultrasound", "retina"]
@@ -43,6 +44,16 @@ def test_a_viewer_may_send_back_every_condition_it_was_shown(task: GeneratorInfe
         task({"params": shown, "datastore": None, "image": "_"})
     with pytest.raises(InvalidValueError, match="severity: is no condition of this generator"):
         task({"params": {**shown, "severity": 0.9}, "datastore": None, "image": "_"})
+
+
+def test_where_generators_differ_viewers_are_shown_no_default(task: GeneratorInferTask) -> None:
+    config = task.info()["config"]
+    assert (config["severity"], config["age"], config["size"]) == ("", "", "")
+    assert config["sex"] == ["", "female", "male"]
+    for generator in ("phantom", "diffusion"):
+        row = CATALOGUE.row("image_synthesis", generator)
+        names = [record["name"] for record in row.conditions.described()]
+        assert row.conditions.parse({name: config[name] for name in names}) == row.conditions.parse({})
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
