@@ -16,6 +16,7 @@ from medsynth_app.commands.coarse_training import CoarseSetting, mean_and_interv
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.commands.synthesis_utility import Arm, MeasuredArm, UtilityConfiguration, UtilityExperiment
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import find_cases
 from medsynth_app.vocabulary import TumorRegion
 
@@ -39,6 +40,7 @@ def synthesis_utility(
     patch_side: Annotated[int, typer.Option(help="Of a training patch, multiple of 32.", min=32)] = 64,
     learning_rate: Annotated[float, typer.Option(help="Peak.")] = 3e-3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves into this PNG file.")] = None,
 ) -> None:
     """Dice on real cases after training on few real, few real + synthetic, synthetic only, and all real cases."""
     configuration = UtilityConfiguration(
@@ -70,6 +72,9 @@ def synthesis_utility(
     }
     _show(result)
     store_json(result, json_file)
+    if plot is not None and result["seeds"]:
+        with whole_file(plot) as beside:
+            draw_curves(found, beside)
 
 
 def summary(found: Sequence[MeasuredArm]) -> dict[str, Any]:
@@ -103,6 +108,25 @@ def summary(found: Sequence[MeasuredArm]) -> dict[str, Any]:
     if synthetic in dice and whole in dice:
         result["synthetic_share"] = round(float(dice[synthetic].mean() / max(float(dice[whole].mean()), 1e-9)), 3)
     return result
+
+
+def draw_curves(found: Sequence[MeasuredArm], path: Path) -> None:
+    """Mean Dice on the real test cases over the updates, one line an arm, its seeds as a band from worst to best."""
+    # Nothing else in this command needs it, and its import takes a second.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for arm in dict.fromkeys(each.arm for each in found):
+        curves = [each.curve for each in found if each.arm == arm]
+        steps = [step for step, _ in curves[0]]
+        dice = np.array([[value for _, value in curve] for curve in curves])
+        (line,) = axes.plot(steps, dice.mean(axis=0), marker="o", markersize=3, label=arm.replace("_", " "))
+        axes.fill_between(steps, dice.min(axis=0), dice.max(axis=0), color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.set(xlabel="updates", ylabel="mean Dice on real cases")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 def _names(text: str) -> list[str]:

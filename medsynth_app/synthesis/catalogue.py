@@ -28,6 +28,8 @@ from medsynth_app.synthesis.stylegan2 import picture_model
 from medsynth_app.synthesis.stylegan2.picture_generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
 from medsynth_app.synthesis.training import ReportTraining
 from medsynth_app.synthesis.tumor import catalogue as tumor
+from medsynth_app.synthesis.tumor.learned import generator as learned_tumor
+from medsynth_app.synthesis.tumor.learned import training as learned_tumor_training
 from medsynth_app.synthesis.vae_gan import generator as vae_gan
 from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
 from medsynth_app.synthesis.weights import WeightsStore, read_kinds, read_origin
@@ -218,6 +220,24 @@ TUMOR_ROWS = (
         trained_on="no weights: the ICBM 152 template, a growth model and sequence physics",
         takes_label="optional",
     ),
+    CatalogueRow(
+        task=tumor.TASK,
+        generator=learned_tumor.GENERATOR,
+        description="A labelled four-sequence brain-tumour case whose contrast and texture were learned.",
+        conditions=learned_tumor.LearnedConditions(),
+        build=learned_tumor.LearnedTumorCaseGenerator,
+        weights={"": learned_tumor_training.WEIGHTS_NAME},
+        takes_label="optional",
+        embedding=short_embedding,
+    ),
+)
+TUMOR_TRAINER = TrainerRow(
+    task=tumor.TASK,
+    description="Learn how tumour cases look from your own labelled cases: contrast, then texture by rectified flow.",
+    options=learned_tumor_training.TRAINER_OPTIONS,
+    train=lambda asked, report: learned_tumor_training.train_tumor_appearance(
+        asked.data, asked.folder, asked.options, asked.publish_to, asked.device, report
+    ),
 )
 
 VOLUME_ROWS = (
@@ -358,6 +378,6 @@ SKIN_TRAINER = TrainerRow(
 
 CATALOGUE = Catalogue(
     rows=(*TUMOR_ROWS, *VOLUME_ROWS, *IMAGE_ROWS, *SKIN_ROWS),
-    trainers=(VOLUME_TRAINER, IMAGE_TRAINER, SKIN_TRAINER),
+    trainers=(TUMOR_TRAINER, VOLUME_TRAINER, IMAGE_TRAINER, SKIN_TRAINER),
 )
 """Every generator that MedSynth offers."""

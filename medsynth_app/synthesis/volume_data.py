@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 from scipy.ndimage import zoom
 
 from medsynth_app.errors import InvalidValueError, MedSynthError
+from medsynth_app.imaging.dicom.series_facts import SeriesFacts, facts_of
 from medsynth_app.imaging.dicom.series_reading import read_series
+from medsynth_app.imaging.dicom.series_roles import modality_of
 from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.imaging.reading import is_image_name, read_volume
@@ -28,6 +31,7 @@ CT_RANGE_HU = {"ct_chest": (-1000.0, 600.0), "ct_abdomen": (-300.0, 500.0), "ct_
 """HU that become 0 and 1."""
 MR_PERCENTILES = (0.5, 99.5)
 DICOM_ENDINGS = (".dcm", ".ima", "")
+DICOM_MODALITIES = ("CT", "MR")
 FEWEST_VOLUMES = 2
 
 
@@ -55,7 +59,8 @@ def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
 
     Args:
         folder: the user's.
-        sequence: only image files whose name ends with ``_SEQUENCE`` or ``-SEQUENCE``; empty = all.
+        sequence: only image files whose name ends with ``_SEQUENCE`` or ``-SEQUENCE``, and DICOM series that are
+            that sequence (flair, t1, t1ce, t2) or have the word in their description; empty = all.
 
     Raises:
         InvalidValueError: fewer than two volumes.
@@ -67,10 +72,7 @@ def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
                 : -len("".join(path.suffixes[-2:] if path.name.endswith(".nii.gz") else path.suffixes[-1:]))
             ]
             found.append(SourceVolume(stem, (path,)))
-    if not sequence:
-        for place in sorted({path.parent for path in folder.rglob("*") if _is_slice(path)}):
-            slices = tuple(sorted(path for path in place.iterdir() if _is_slice(path)))
-            found.append(SourceVolume(place.name, slices))
+    found += _dicom_series(folder, sequence)
     if len(found) < FEWEST_VOLUMES:
         wanted = f" of the sequence {sequence!r}" if sequence else ""
         raise InvalidValueError(
@@ -78,6 +80,31 @@ def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
             "NRRD or DICOM volumes are needed (labels and synthetic images do not count)"
         )
     return found
+
+
+def _dicom_series(folder: Path, sequence: str) -> list[SourceVolume]:
+    """The CT and MR series below a folder, however their images are spread over files and folders."""
+    files: dict[str, list[Path]] = {}
+    facts: dict[str, SeriesFacts] = {}
+    for path in sorted(folder.rglob("*")):
+        if not _is_slice(path):
+            continue
+        series = facts_of(dcmread(path, stop_before_pixels=True, force=True))
+        facts.setdefault(series.uid, series)
+        files.setdefault(series.uid, []).append(path)
+    found = []
+    for uid, series in facts.items():
+        if series.modality in DICOM_MODALITIES and not series.synthetic and _is_sequence(series, sequence):
+            paths = tuple(files[uid])
+            found.append(SourceVolume(f"{paths[0].parent.name} {series.title}", paths))
+    return sorted(found, key=lambda volume: volume.name)
+
+
+def _is_sequence(series: SeriesFacts, sequence: str) -> bool:
+    if not sequence:
+        return True
+    known = modality_of(series)
+    return (known is not None and known.value == sequence) or sequence.lower() in series.description.lower().split()
 
 
 def split(

@@ -13,6 +13,7 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
 from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
 from medsynth_app.synthesis.latent_flow.training import train_flow
+from medsynth_app.synthesis.peak_memory import peak_memory_gb
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
@@ -70,6 +71,9 @@ def train_volume_synthesis(
         device: ``cpu`` or ``cuda``; None = the best there is.
         report: told about progress.
 
+    Returns:
+        Figures with JSON values, among them ``peak_memory_gb``.
+
     Raises:
         InvalidValueError: an option, or a folder without fitting volumes.
     """
@@ -95,7 +99,7 @@ def train_volume_synthesis(
         figures = _train_flow(
             autoencoder, cubes, held_out, facts, options, stage_folder, target, where, report
         )
-        return {"stage": "diffusion", "weights": target.name, **figures}
+        return {"stage": "diffusion", "weights": target.name, **figures, "peak_memory_gb": peak_memory_gb(where)}
     run = VaeRun(
         configuration=configuration,
         losses=LossWeights(
@@ -108,11 +112,8 @@ def train_volume_synthesis(
         spacing_mm=float(np.mean(spacings)),
         trained_on=trained_on,
     )
-    return {
-        "stage": "vae",
-        "weights": autoencoder.name,
-        **train_vae(run, stage_folder, autoencoder, where, report),
-    }
+    figures = train_vae(run, stage_folder, autoencoder, where, report)
+    return {"stage": "vae", "weights": autoencoder.name, **figures, "peak_memory_gb": peak_memory_gb(where)}
 
 
 def _train_flow(

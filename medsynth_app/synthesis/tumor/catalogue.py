@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
-from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, generate_tumor_case
+from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import LABEL_NAMES, Modality
 
@@ -52,15 +53,20 @@ class TumorCaseGenerator:
         asked = TumorCaseRequest.from_parameters({**request.conditions, "seed": request.seed})
         case = generate_tumor_case(asked, mask)
         progress(1.0)
-        return Synthetic(
-            array=case.images.array,
-            affine=case.images.affine,
-            mark=case.mark,
-            channels=tuple(modality.value for modality in Modality),
-            label=case.label,
-            label_names=dict(LABEL_NAMES),
-            facts={"volumes_ml": case.volumes_ml, "seed_point_mm": list(case.seed_point_mm)},
-        )
+        return synthetic_case(case, case.mark)
+
+
+def synthetic_case(case: TumorCase, mark: SyntheticMark) -> Synthetic:
+    """A tumour case in the form that all generators share."""
+    return Synthetic(
+        array=case.images.array,
+        affine=case.images.affine,
+        mark=mark,
+        channels=tuple(modality.value for modality in Modality),
+        label=case.label,
+        label_names=dict(LABEL_NAMES),
+        facts={"volumes_ml": case.volumes_ml, "seed_point_mm": list(case.seed_point_mm)},
+    )
 
 
 def _without_seed(request: TumorCaseRequest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient, same_grid
 from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.synthesis.tumor.anatomy import Anatomy, Grid, IndividualBrain, brats_grid
-from medsynth_app.synthesis.tumor.composition import compose
+from medsynth_app.synthesis.tumor.anatomy import Grid, IndividualBrain, brats_grid
+from medsynth_app.synthesis.tumor.composition import Composition, compose
 from medsynth_app.synthesis.tumor.drawn_label import tumor_of_label
-from medsynth_app.synthesis.tumor.growth import Tumor, grow_tumor, mass_effect
+from medsynth_app.synthesis.tumor.growth import grow_tumor, mass_effect
 from medsynth_app.synthesis.tumor.images import render
 from medsynth_app.synthesis.tumor.placement import seed_point
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
@@ -51,7 +52,19 @@ class TumorCase:
         return SyntheticMark(GENERATOR_NAME, __version__, self.seed, self.conditions)
 
 
-def generate_tumor_case(request: TumorCaseRequest, label: Volume | None = None) -> TumorCase:
+def by_physics(request: TumorCaseRequest, composition: Composition) -> np.ndarray:
+    """The four sequences (4, X, Y, Z) int16 on the brain box, by sequence physics."""
+    with ThreadPoolExecutor(2) as pool:
+        return np.stack(list(pool.map(lambda modality: render(composition, request, modality), Modality)))
+
+
+Appearance = Callable[[TumorCaseRequest, Composition], np.ndarray]
+"""What turns the tissue of every voxel into images; as ``by_physics``."""
+
+
+def generate_tumor_case(
+    request: TumorCaseRequest, label: Volume | None = None, appearance: Appearance = by_physics
+) -> TumorCase:
     """Make a labelled four-sequence case.
 
     Args:
@@ -59,6 +72,7 @@ def generate_tumor_case(request: TumorCaseRequest, label: Volume | None = None) 
         label: optional mask to turn into images instead of growing a tumour, (1, X, Y, Z) with the values
             0..3 (4 also means enhancing tumour), on the grid of ``request.spacing_mm`` in any axis order;
             then place, volume and fractions of the request are not used.
+        appearance: what makes the images.
 
     Returns:
         The case on the BraTS grid (240 x 240 x 155 voxels of 1 mm in LPS order, or its coarser form). The
@@ -78,7 +92,8 @@ def generate_tumor_case(request: TumorCaseRequest, label: Volume | None = None) 
     else:
         maps = brain.maps(grid.box.shape)
         tumor = tumor_of_label(_label_on_grid(label, grid), request, brain, maps[2] > 0.5)
-    images = _images(request, brain, brain.anatomy(maps), tumor)
+    composition = compose(brain.anatomy(maps), tumor, request.seed, request.spacing_mm, request.edema_density)
+    images = np.stack([grid.paste(box) for box in appearance(request, composition)])
     conditions = request.as_conditions()
     if label is not None:
         conditions["label"] = "drawn"
@@ -90,17 +105,6 @@ def generate_tumor_case(request: TumorCaseRequest, label: Volume | None = None) 
         volumes_ml=_volumes_ml(tumor.label, grid.spacing_mm),
         seed_point_mm=tumor.seed_point_mm,
     )
-
-
-def _images(
-    request: TumorCaseRequest, brain: IndividualBrain, anatomy: Anatomy, tumor: Tumor
-) -> np.ndarray:
-    """The four sequences, (4, X, Y, Z) int16 on the whole grid."""
-    composition = compose(anatomy, tumor, request.seed, request.spacing_mm, request.edema_density)
-    modalities = list(Modality)
-    with ThreadPoolExecutor(2) as pool:
-        boxes = list(pool.map(lambda modality: render(composition, request, modality), modalities))
-    return np.stack([brain.grid.paste(box) for box in boxes])
 
 
 def _label_on_grid(label: Volume, grid: Grid) -> np.ndarray:

@@ -19,7 +19,7 @@ from medsynth_app.commands.synthesis_utility import (
     UtilityExperiment,
     mixed,
 )
-from medsynth_app.commands.synthesis_utility_benchmark import summary
+from medsynth_app.commands.synthesis_utility_benchmark import draw_curves, summary
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
 from medsynth_app.imaging.marking import SyntheticMark, mark_synthetic
@@ -54,6 +54,11 @@ def test_gain_is_paired_by_seed_and_unfinished_seeds_are_left_out() -> None:
 
 def test_no_finished_seed_is_no_figure() -> None:
     assert summary([measured(Arm.FEW_REAL, 0, 0.5), measured(Arm.ALL_REAL, 1, 0.5)]) == {"seeds": [], "dice": {}}
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    draw_curves([measured(arm, seed, 0.5) for arm in Arm for seed in (0, 1)], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize(
