@@ -7,6 +7,7 @@ departure is the number of enhancing tumour: BraTS stores 4 (until 2022) or 3, M
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, IntEnum
 
 RESEARCH_NOTICE = (
@@ -26,6 +27,13 @@ class Modality(str, Enum):
     def file_suffixes(self) -> tuple[str, ...]:
         """Endings of a file's stem that mark this sequence: BraTS 2018-2021 naming, then BraTS 2023."""
         return _FILE_SUFFIXES[self]
+
+
+def t1_and_t1ce(modalities: Sequence[str]) -> tuple[int, int] | None:
+    """Places of T1 and T1ce among the channels named, or None where one of them is absent."""
+    if not {Modality.T1.value, Modality.T1CE.value} <= set(modalities):
+        return None
+    return modalities.index(Modality.T1.value), modalities.index(Modality.T1CE.value)
 
 
 _FILE_SUFFIXES = {

@@ -127,7 +127,7 @@ def _images(case_dir: Path, label: Path | None) -> TumorImages:
 
 def _segmented(case: CaseFiles) -> TumorImages:
     network, configuration, _ = CurrentNetwork([SHIPPED_WEIGHTS]).get()
-    labels = segment(case.read(configuration.modalities), network).labels
+    labels = segment(case.read(configuration.modalities), network, modalities=configuration.modalities).labels
     volume, notes = read_t1_like(case)
     return TumorImages(case.name, volume, labels, notes=("label:segmented_by_model", *notes))
 

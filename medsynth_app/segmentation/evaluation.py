@@ -67,7 +67,7 @@ def evaluate_cases(
     for case in cases:
         begin = time.perf_counter()
         volume = case.read(network_configuration.modalities)
-        found = segment(volume, network, configuration).labels
+        found = segment(volume, network, configuration, network_configuration.modalities).labels
         seconds = time.perf_counter() - begin
         if case.label is None:
             raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")

@@ -7,7 +7,7 @@ are the argmax of the logits: no softmax over the full volume.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch.nn import functional
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.segmentation.enhancement import without_unproven_enhancement
 from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
 from medsynth_app.segmentation.transforms import (
@@ -29,7 +30,7 @@ from medsynth_app.segmentation.transforms import (
     prepare,
     restore_labels,
 )
-from medsynth_app.vocabulary import TumorLabel
+from medsynth_app.vocabulary import Modality, TumorLabel, t1_and_t1ce
 
 BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 """Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
@@ -87,7 +88,10 @@ class Segmentation:
 
 
 def segment(
-    volume: Volume, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+    volume: Volume,
+    network: nn.Module,
+    configuration: InferenceConfiguration = InferenceConfiguration(),
+    modalities: Sequence[str] = tuple(modality.value for modality in Modality),
 ) -> Segmentation:
     """Segment one case.
 
@@ -95,13 +99,20 @@ def segment(
         volume: (C, X, Y, Z), the sequences the network was trained on in their order; any orientation.
         network: in evaluation mode.
         configuration: how.
+        modalities: names of the channels.
 
     Raises:
-        InvalidValueError: the image is empty or too small (422).
+        InvalidValueError: the image is empty or too small, or has another number of channels (422).
         WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
+    if volume.array.shape[0] != len(modalities):
+        raise InvalidValueError(f"volume: has {volume.array.shape[0]} channels for {', '.join(modalities)}")
     prepared = prepare(volume)
     found, entropy = predict_labels(torch.from_numpy(prepared.image), network, configuration)
+    contrast = t1_and_t1ce(modalities)
+    if contrast is not None:
+        t1, t1ce = (prepared.image[channel] for channel in contrast)
+        found = without_unproven_enhancement(found, t1, t1ce, configuration.cleaning.minimum_uptake)
     working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
     labels = restore_labels(clean_labels(found, working_voxel_ml, configuration.cleaning), prepared)
     return Segmentation(

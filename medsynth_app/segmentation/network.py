@@ -18,7 +18,7 @@ from monai.networks.utils import pixelshuffle, pixelunshuffle
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.vocabulary import LABEL_NAMES, Modality
+from medsynth_app.vocabulary import LABEL_NAMES, Modality, t1_and_t1ce
 
 NUMBER_OF_CLASSES = len(LABEL_NAMES) + 1
 
@@ -65,9 +65,7 @@ class NetworkConfiguration:
     @property
     def t1_and_t1ce(self) -> tuple[int, int] | None:
         """Channels of T1 and T1ce, or None where one of them is not read."""
-        if not {Modality.T1.value, Modality.T1CE.value} <= set(self.modalities):
-            return None
-        return self.modalities.index(Modality.T1.value), self.modalities.index(Modality.T1CE.value)
+        return t1_and_t1ce(self.modalities)
 
 
 def _quiet_basic_unet(**arguments: Any) -> BasicUNet:

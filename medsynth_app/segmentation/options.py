@@ -31,6 +31,11 @@ INFERENCE_OPTIONS = (
         "Less enhancing tumour than this in all is taken for none.", minimum=0.0, maximum=1000.0,
     ),
     Option(
+        "minimum_uptake", _INFERENCE.cleaning.minimum_uptake,
+        "Enhancing foci that took up less contrast agent become core; deviations of healthy tissue; 0 = not tested.",
+        minimum=0.0, maximum=100.0,
+    ),
+    Option(
         "memory_limit_gb", 0.0,
         "A pass that needs more is cut into windows; 0 = half of the free memory.",
         minimum=0.0, maximum=10000.0,
@@ -63,5 +68,6 @@ def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfi
             largest_component_only=bool(values["largest_component_only"]),
             minimum_component_ml=float(values["minimum_component_ml"]),
             minimum_enhancing_ml=float(values["minimum_enhancing_ml"]),
+            minimum_uptake=float(values["minimum_uptake"]),
         ),
     )

@@ -147,16 +147,21 @@ class CleaningConfiguration:
         minimum_component_ml: connected tumours smaller than this are removed, except the largest.
         minimum_enhancing_ml: if all enhancing tumour together is smaller, it becomes necrotic core
             (tumours without enhancement get no false one; the usual BraTS rule).
+        minimum_uptake: enhancing foci that took up less contrast agent become necrotic core; in standard deviations of
+            healthy tissue, see ``without_unproven_enhancement``; 0 = not tested.
     """
 
     largest_component_only: bool = False
     minimum_component_ml: float = 0.1
     minimum_enhancing_ml: float = 0.2
+    minimum_uptake: float = 0.8
 
     def __post_init__(self) -> None:
         for field in ("minimum_component_ml", "minimum_enhancing_ml"):
             if not 0.0 <= getattr(self, field) <= 1000.0:
                 raise InvalidValueError(f"{field}: {getattr(self, field)} must be between 0 and 1000 ml")
+        if not 0.0 <= self.minimum_uptake <= 100.0:
+            raise InvalidValueError(f"minimum_uptake: {self.minimum_uptake} must be between 0 and 100")
 
 
 def clean_labels(labels: np.ndarray, voxel_ml: float, configuration: CleaningConfiguration) -> np.ndarray:

@@ -69,7 +69,7 @@ class BrainTumorSegmentationInferTask(InferTask):
         volume = case.read(configuration.modalities, blanks=int(options["missing_sequence"] == "blank"))
         warnings += [BLANK_WARNING.format(m) for m in case.missing(configuration.modalities)]
         read = time.perf_counter()
-        result = segment(volume, network, inference_configuration(options))
+        result = segment(volume, network, inference_configuration(options), configuration.modalities)
         segmented = time.perf_counter()
         path = _temporary_file(str(options["result_extension"]))
         try:
