@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -41,6 +41,8 @@ from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 MOST_NAMED_REGIONS = 8
 """Most regions named below the picture of the regions."""
+NEAR_KM = 500.0
+"""Hospitals known to be farther away are listed only where there is none nearer."""
 TIMED_OUT = "registration_time_limit"
 """Warning: the search for the atlas was broken off, the fixed affine of BraTS was taken."""
 
@@ -217,12 +219,7 @@ def assess(
         look_here=_look_here(located, result),
         red_flags=flags,
         hospitals=hospitals,
-        # the intake's own codes first: they use the words of the form
-        warnings=tuple(
-            dict.fromkeys(
-                [*intake.warnings, *result.warnings, *_doubts_of(located.registration), *located.report.warnings]
-            )
-        ),
+        warnings=_warnings(intake, result, located),
         versions=_versions(tools),
         seconds=clock.seconds(),
         located=located,
@@ -299,8 +296,12 @@ def _check_labels(labels: np.ndarray, volume: Volume) -> None:
         )
 
 
-def _doubts_of(registration: Registration) -> tuple[str, ...]:
-    return (TIMED_OUT,) if registration.timed_out else ()
+def _warnings(intake: Intake, result: CrossCheckResult, located: LocatedTumor) -> tuple[str, ...]:
+    """Each doubt once, the intake's first: it uses the words of the form, and knows "both sides" from no answer."""
+    both = {f"side_missing:{code.partition(':')[2]}" for code in intake.warnings if code.startswith("side_both:")}
+    of_score = [code for code in result.warnings if code not in both]
+    of_registration = [TIMED_OUT] if located.registration.timed_out else []
+    return tuple(dict.fromkeys([*intake.warnings, *of_score, *of_registration, *located.report.warnings]))
 
 
 def _registered(volume: Volume, labels: np.ndarray, configuration: RegistrationConfiguration) -> Registration:
@@ -369,7 +370,10 @@ def _find_hospitals(
         red_flags=flags,
         country=place.country,
     )
-    return tools.directory.find(query, today)
+    if place.latitude is None:
+        return tools.directory.find(query, today)
+    near = tools.directory.find(replace(query, max_distance_km=NEAR_KM), today)
+    return near if near.hospitals else tools.directory.find(query, today)
 
 
 def reports_seizures(intake: Intake, tools: AssessmentTools) -> bool:

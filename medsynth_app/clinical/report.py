@@ -419,7 +419,8 @@ class _Author:
             name += f" ({self.word('invented')})"
         numbers = f"{row['score']:.2f} = {terms['service_match']:.2f} / {terms['level']:.2f} / {terms['distance']:.2f}"
         distance = "?" if row["distance_km"] is None else f"{row['distance_km']:.0f}"
-        return name, numbers, distance, f"{hospital['source']}, {hospital['updated'] or '?'}"
+        source = self.word("invented_source") if hospital["invented"] else hospital["source"]
+        return name, numbers, distance, f"{source}, {hospital['updated'] or '?'}"
 
     def _small_print(self) -> Iterator[Block]:
         doubts = [*self._doubts_of_answers(), *self._doubts_of_site()]

@@ -84,6 +84,7 @@ WORDS: dict[str, Words] = {
     "kilometres": ("km", "km"),
     "data_of": ("Source, date", "출처, 날짜"),
     "invented": ("invented for demonstration", "시연용 가상 병원"),
+    "invented_source": ("invented for demonstration, no real institutions", "시연용 가상 자료(실제 기관 아님)"),
     "order_notice": (
         "Listed by the terms shown, from the data and dates shown. Not a recommendation.",
         "표시된 항목과 날짜의 자료로 정렬한 목록이며 추천이 아닙니다.",

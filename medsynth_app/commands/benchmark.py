@@ -11,6 +11,7 @@ from medsynth_app.commands import active_learning_benchmark, clinical_benchmark,
 from medsynth_app.commands.image_benchmark import image_quality, image_utility
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
+from medsynth_app.commands.skin_benchmark import skin_course
 
 application = typer.Typer(help="Measure MedSynth's claims on this machine.", no_args_is_help=True)
 
@@ -24,6 +25,7 @@ application.command("active-learning")(active_learning_benchmark.active_learning
 application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)
 application.command("image-quality")(image_quality)
 application.command("image-utility")(image_utility)
+application.command("skin-course")(skin_course)
 application.command("cross-check")(clinical_benchmark.cross_check)
 application.command("calibration")(clinical_benchmark.calibration)
 application.command("registration")(clinical_benchmark.registration)

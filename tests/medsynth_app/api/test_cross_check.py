@@ -50,8 +50,15 @@ def test_the_record_is_kept_with_notice_versions_and_links(client: TestClient) -
     assert kept["notice"] == RESEARCH_NOTICE
     assert {"atlas", "knowledge_base", "scorer", "lesion_library", "medsynth"} <= set(kept["versions"])
     assert kept["intake"]["answers"][0]["symptom"] == "arm_weakness"
-    assert kept["hospitals"]["hospitals"][0]["distance_km"] is not None
+    distances = [row["distance_km"] for row in kept["hospitals"]["hospitals"]]
+    assert distances[0] is not None
+    assert all(km is None or km <= 500 for km in distances)
     assert client.get(PATH, params={"case": "case_1"}).json()["cross_checks"][-1]["id"] == made["id"]
+
+
+def test_where_no_hospital_is_near_the_far_ones_are_listed(client: TestClient) -> None:
+    listed = ask(client, lat=-50.0, lon=-120.0).json()["hospitals"]["hospitals"]
+    assert min(row["distance_km"] for row in listed) > 500
 
 
 @pytest.mark.parametrize(

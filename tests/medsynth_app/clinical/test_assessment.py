@@ -125,6 +125,15 @@ def test_an_unknown_side_is_told_and_not_classified(
     assert answer.site.side == "unknown"
 
 
+def test_both_sides_are_not_called_a_missing_side(
+    tools: AssessmentTools, volume: Volume, hand_area: np.ndarray, registered: object
+) -> None:
+    form = {"symptoms": [{"symptom": "arm_weakness", "side": "both"}, {"symptom": "leg_weakness"}]}
+    answer = assess(volume, hand_area, parse_intake(form, tools.checker.definitions), tools)
+    assert "side_both:arm_weakness" in answer.warnings
+    assert [code for code in answer.warnings if code.startswith("side_missing")] == ["side_missing:leg_weakness"]
+
+
 def test_a_registration_that_was_broken_off_is_told(
     tools: AssessmentTools, volume: Volume, hand_area: np.ndarray, registered: Callable[..., None]
 ) -> None:
