@@ -11,13 +11,9 @@ from rich.progress import Progress, TaskID
 from medsynth_app.commands.generate import parse_conditions
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.synthesis.catalogue import CATALOGUE
+from medsynth_app.synthesis.compared_pictures import RealPictures, SyntheticSource
 from medsynth_app.synthesis.image_data import find_pictures
-from medsynth_app.synthesis.image_evaluation import (
-    RealPictures,
-    SyntheticSource,
-    picture_quality,
-    picture_utility,
-)
+from medsynth_app.synthesis.image_evaluation import picture_quality, picture_utility
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 
 TASK = "image_synthesis"
@@ -28,7 +24,7 @@ GeneratorName = Annotated[str, typer.Option(help="Which generator; the task's fi
 Weights = Annotated[Path | None, typer.Option(help="Folder with weights trained by you.")]
 Condition = Annotated[list[str] | None, typer.Option(help="NAME=VALUE for every picture; repeatable.")]
 Validation = Annotated[
-    str, typer.Option(help="Beginnings of patients' names that are held out; 30 % by a hash by default.")
+    str, typer.Option(help="Beginnings of patients' names that are held out; as for training by default.")
 ]
 Kept = Annotated[Path | None, typer.Option(help="Keeps drawn pictures, so that a stopped run goes on.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")]
@@ -123,7 +119,6 @@ def _show_quality(figures: dict[str, Any]) -> None:
     )
     for name, published in figures["published"].items():
         console.print(f"  {name} ({published['backbone']}): {published}")
-    for name, agreement in figures.get("adherence", {}).items():
-        console.print(
-            f"  {name}: specificity {agreement['specificity']}, sensitivity {agreement['sensitivity']}"
-        )
+    for name in ("synthetic", "real") if "adherence" in figures else ():
+        found = figures["adherence"][name]
+        console.print(f"  {name}: specificity {found['specificity']}, sensitivity {found['sensitivity']}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +12,10 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.catalogue import CatalogueRow
+from medsynth_app.synthesis.compared_pictures import RealPictures, SyntheticSource
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
-from medsynth_app.synthesis.image_evaluation import (
-    RealPictures,
-    SyntheticSource,
-    picture_quality,
-    picture_utility,
-)
+from medsynth_app.synthesis.image_evaluation import picture_quality, picture_utility
 from medsynth_app.synthesis.weights import WeightsStore
 
 CONDITIONS = ConditionTable((Option("modality", "ct", ""), Option("pathology", "normal", "")))
@@ -66,9 +61,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> RealPictures:
     for pathology in ("normal", "haemorrhage"):
         (root / "ct" / pathology).mkdir(parents=True)
         for number in range(20):
-            name = root / "ct" / pathology / f"{pathology}{number:02}.png"
+            side = "held" if number < 8 else "kept"
+            name = root / "ct" / pathology / f"{side}-{pathology}{number:02}.png"
             Image.fromarray(lesion_picture(pathology, chance)).save(name)
-    return RealPictures.read(root, "ct")
+    return RealPictures.read(root, "ct", "ct/held")
 
 
 def test_an_obedient_generator_is_near_the_floor_and_a_deaf_one_is_not(real: RealPictures) -> None:
@@ -114,11 +110,10 @@ def test_too_few_real_pictures_are_named(
         picture_utility(fake_source(True)[0], real, pathology, count, 1, untold)
 
 
-def test_a_split_with_nobody_to_test_is_refused(tmp_path: Path) -> None:
+def test_too_few_pictures_for_two_halves_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "ct" / "normal"
     folder.mkdir(parents=True)
-    options: dict[str, Any] = {"size": (32, 32)}
-    for number in range(3):
-        Image.new("L", **options).save(folder / f"{number}.png")
-    with pytest.raises(InvalidValueError, match="on the two sides of the split"):
+    for number in range(7):
+        Image.new("L", (32, 32)).save(folder / f"{number}.png")
+    with pytest.raises(InvalidValueError, match="has 7 pictures of ct, at least 8 are needed"):
         RealPictures.read(tmp_path, "ct")

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.options import parse_options
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
+from medsynth_app.synthesis.image_training import TRAINER_OPTIONS, train_image_synthesis
 from medsynth_app.synthesis.privacy import TrainingReference
 from medsynth_app.synthesis.stylegan2.picture_collection import PictureCollection
 from medsynth_app.synthesis.stylegan2.picture_generator import (
@@ -85,8 +87,16 @@ def test_a_second_call_goes_on_and_changes_nothing(
     folder: Path, trained: tuple[Path, dict[str, Any]]
 ) -> None:
     into, figures = trained
-    again = train_picture_generator(folder, into / "run", OPTIONS, into, "cpu", lambda progress: None)
+    asked = {**OPTIONS, "generator": "stylegan2"}
+    again = train_image_synthesis(folder, into / "run", asked, into, "cpu", lambda progress: None)
     assert again == figures
+
+
+def test_the_defaults_of_the_trainer_make_a_run() -> None:
+    configuration = picture_configuration(parse_options(TRAINER_OPTIONS, {"generator": "stylegan2"})[0], 3, 500)
+    assert configuration.network.resolution == 128
+    assert configuration.growth[0] == (32, 0)
+    assert configuration.guide is not None
 
 
 def test_patience_ends_a_training(folder: Path, tmp_path: Path) -> None:
