@@ -128,7 +128,8 @@ class SkinLesionInversion:
         models = CourseModels.load(self.store)
         inversion = _inversion(models, request)
         progress(1.0)
-        picture, frames = to_pictures(inversion.reconstruction)[0], ()
+        picture = to_pictures(inversion.reconstruction)[0]
+        frames: tuple[np.ndarray, ...] = ()
         if request.conditions["picture"] == "comparison":
             picture, frames = _comparison(inversion), (picture,)
         mark = _mark(INVERSION, request, models.weights_hash)
