@@ -17,6 +17,8 @@ from medsynth_app.synthesis.image_data import Pictures, PictureSource
 NUMBERS = {"severity": 1.0, "age": 100.0}
 """Conditions that are numbers -> what is divided by."""
 WORDS = ("modality", "pathology", "sequence", "sex")
+KIND = ("modality", "sequence")
+"""Conditions that say which kind of picture it is; the others say what is seen in it."""
 DROPPED_ALL = 0.1
 """Share of training pictures without any condition: the other half of classifier-free guidance (Ho 2022)."""
 DROPPED_EACH = 0.12
@@ -213,8 +215,9 @@ class ConditionBatch:
         )
 
     def opened(self) -> ConditionBatch:
-        """Nothing is told: what guidance leads away from."""
-        return self._without({name: torch.ones(len(self), dtype=torch.bool) for name in self._names()})
+        """Only the kind of picture is told: what guidance leads away from."""
+        everyone = torch.ones(len(self), dtype=torch.bool)
+        return self._without({name: everyone if name not in KIND else ~everyone for name in self._names()})
 
     def dropped(self, chance: torch.Generator) -> ConditionBatch:
         """Some conditions left open, as training needs it."""

@@ -40,7 +40,7 @@ DIFFUSION_CONDITIONS = ConditionTable(
     (
         Option("modality", IMAGE_MODALITIES[0], "Kind of picture.", IMAGE_MODALITIES),
         Option("pathology", NORMAL, "Disease that is shown: one that the weights have learned."),
-        OpenNumber("severity", "", "How much of it, 0 to 1; empty = by the seed.", minimum=0, maximum=1),
+        OpenNumber("severity", "", "How much of it, 0 to 1: size of a lesion, opacity of lungs; empty = by the seed.", minimum=0, maximum=1),
         VectorOption(
             "lesion_position", "", "x, y of the lesion's middle in shares of the picture, from its upper left"
             " corner; empty = by the seed.", minimum=0, maximum=1, length=2,
@@ -159,7 +159,7 @@ def _refuse_unlearned(values: Mapping[str, Any], model: DiffusionModel) -> None:
 def _mask(
     values: Mapping[str, Any], model: DiffusionModel, label: Path | None, severity: float | None, seed: int
 ) -> np.ndarray | None:
-    """Where the lesion is to lie."""
+    """Where the lesion is to lie; where a severity is told, its size follows, at a place of the seed's."""
     modality, pathology = str(values["modality"]), str(values["pathology"])
     place, size = numbers_of(values["lesion_position"]), values["lesion_size"]
     if label is not None and (place is not None or size != ""):
@@ -176,7 +176,7 @@ def _mask(
             f"{', '.join(can) or f'none in {modality}'}"
         )
     side = model.resolution
-    if not asked or habits is None:
+    if habits is None or not (asked or severity is not None):
         known = pathology == NORMAL and "lesion" in (model.vocabulary.honoured or {}).get(modality, ())
         return np.zeros((side, side), np.float32) if known else None
     if label is not None:
