@@ -40,7 +40,10 @@ DIFFUSION_CONDITIONS = ConditionTable(
     (
         Option("modality", IMAGE_MODALITIES[0], "Kind of picture.", IMAGE_MODALITIES),
         Option("pathology", NORMAL, "Disease that is shown: one that the weights have learned."),
-        OpenNumber("severity", "", "How much of it, 0 to 1: size of a lesion, opacity of lungs; empty = by the seed.", minimum=0, maximum=1),
+        OpenNumber(
+            "severity", "", "How much of it, 0 to 1: size of a lesion, opacity of lungs; empty = by the seed.",
+            minimum=0, maximum=1,
+        ),
         VectorOption(
             "lesion_position", "", "x, y of the lesion's middle in shares of the picture, from its upper left"
             " corner; empty = by the seed.", minimum=0, maximum=1, length=2,
