@@ -153,7 +153,8 @@ def test_a_missing_sequence_of_zeros_is_no_obstacle(
 def test_every_network_takes_the_smallest_heads(name: str, side: int) -> None:
     volume = Volume(np.random.default_rng(0).random((2, side, 20, 24)).astype(np.float32) + 1, np.eye(4))
     network = build_network(NetworkConfiguration(name, ("flair", "t2"), width=4)).eval()
-    assert segment(volume, network).labels.shape == (side, 20, 24)
+    found = segment(volume, network, modalities=("flair", "t2"))
+    assert found.labels.shape == (side, 20, 24)
 
 
 @pytest.mark.parametrize(
