@@ -14,10 +14,9 @@ from scipy.ndimage import binary_erosion
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.imaging.geometry import foreground_box
+from medsynth_app.imaging.geometry import foreground_box, isotropic_grid, reorient, resample
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.segmentation.transforms import to_working_grid
 from medsynth_app.vocabulary import Modality, TumorLabel
 
 CLASSES = ("white_matter", "grey_matter", "fluid", "edema", "necrotic_core", "enhancing_tumor")
@@ -75,12 +74,22 @@ def observe(files: CaseFiles) -> ObservedCase:
         raise InvalidValueError(f"{files.name}: has no label file (_seg or -seg)")
     volume = files.read([modality.value for modality in Modality])
     label = read_submitted_label(files.label, volume, name=f"{files.name} label")
-    working = to_working_grid(volume, order=1)
-    labels = to_working_grid(Volume(label[None], volume.affine), order=0).array[0]
+    working = _at_one_millimetre(volume, order=1)
+    labels = _at_one_millimetre(Volume(label[None], volume.affine), order=0).array[0]
     brain = (working.array != 0).any(axis=0)
     box = foreground_box(brain)
-    images = working.array[(slice(None), *box.slices)]
+    x, y, z = box.slices
+    images = working.array[:, x, y, z]
     return take_apart(files.name, images, labels[box.slices], brain[box.slices])
+
+
+def _at_one_millimetre(volume: Volume, *, order: int) -> Volume:
+    """Axes R, A, S and cubic voxels of 1 mm, interpolated only where they are not so already."""
+    upright = reorient(volume)
+    if np.allclose(upright.spacing, 1.0, atol=0.02):
+        return upright
+    affine, shape = isotropic_grid(upright, 1.0)
+    return resample(upright, affine, shape, order=order)
 
 
 def take_apart(name: str, images: np.ndarray, labels: np.ndarray, brain: np.ndarray) -> ObservedCase:
