@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.diffusion.schedulers import flow
 
 TIME_SCALE = 1000.0
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -45,15 +46,5 @@ def sample(
     """
     if steps < 1:
         raise InvalidValueError(f"steps: {steps} must be at least 1")
-    code = torch.randn(shape, generator=chance)
-    times = torch.linspace(1.0, 0.0, steps + 1)
-    for number, (now, then) in enumerate(zip(times[:-1], times[1:])):
-        step = then - now
-        first = velocity(code, (TIME_SCALE * now).expand(shape[0]))
-        moved = code + step * first
-        if then > 0:
-            second = velocity(moved, (TIME_SCALE * then).expand(shape[0]))
-            moved = code + step * 0.5 * (first + second)
-        code = moved
-        progress((number + 1) / steps)
-    return code
+    noise = torch.randn(shape, generator=chance)
+    return flow(lambda code, time: velocity(code, TIME_SCALE * time), noise, steps, chance, progress)
