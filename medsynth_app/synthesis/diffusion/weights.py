@@ -19,7 +19,7 @@ from medsynth_app.synthesis.weights import load_weights, save_weights
 
 KIND = "image_diffusion"
 NAME = "image-diffusion"
-USUAL_GUIDANCE = 1.5
+USUAL_GUIDANCE = 2.5
 
 
 @dataclass(frozen=True)
