@@ -58,7 +58,9 @@ def test_where_generators_differ_viewers_are_shown_no_default(task: GeneratorInf
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_the_answer_is_a_marked_png_that_a_seed_repeats(task: GeneratorInferTask, modality: str) -> None:
-    (first, facts), (second, _), (other, _) = (ask(task, modality=modality, seed=seed) for seed in (7, "7", 8))
+    (first, facts), (second, _), (other, _) = (
+        ask(task, modality=modality, seed=seed) for seed in (7, "7", 8)
+    )
     assert first == second != other
     picture = Image.open(io.BytesIO(first))
     assert (picture.format, picture.size) == ("PNG", (64, 64))
@@ -84,6 +86,27 @@ def test_the_mask_of_a_lesion(task: GeneratorInferTask) -> None:
         ({"result": "label"}, "no label"),
     ],
 )
-def test_wrong_requests_are_refused_by_name(task: GeneratorInferTask, params: dict[str, Any], complaint: str) -> None:
+def test_wrong_requests_are_refused_by_name(
+    task: GeneratorInferTask, params: dict[str, Any], complaint: str
+) -> None:
     with pytest.raises(InvalidValueError, match=complaint):
         ask(task, **params)
+
+
+def test_diffusion_by_the_shipped_weights() -> None:
+    """The same seed the same bytes, a mask of the lesion, an audit, and refusals by name."""
+    task = GeneratorInferTask("image_synthesis", WeightsStore())
+    asked = {"generator": "diffusion", "modality": "ct", "pathology": "haemorrhage", "steps": 2,
+             "lesion_position": [0.4, 0.5]}  # fmt: skip
+    (first, facts), (second, _), (other, _) = (ask(task, seed=seed, **asked) for seed in (7, 7, 8))
+    assert first == second != other
+    assert facts["synthetic"]["weights_hash"]
+    assert facts["memorisation"]["status"] in ("clear", "flagged")
+    mask = np.asarray(Image.open(io.BytesIO(ask(task, seed=7, result="label", **asked)[0])))
+    assert set(np.unique(mask)) == {0, 1}
+    with pytest.raises(InvalidValueError, match="pathology: 'tumour' is impossible in ct with these weights"):
+        ask(task, **{**asked, "pathology": "tumour"})
+    with pytest.raises(
+        InvalidValueError, match="modality: the weights of diffusion have not learned mammography"
+    ):
+        ask(task, generator="diffusion", modality="mammography")
