@@ -88,7 +88,7 @@ def frechet_distance(made: np.ndarray, real: np.ndarray) -> float:
     _check_collections(made, real)
     first, second = made - made.mean(0), real - real.mean(0)
     n1, n2 = len(made) - 1, len(real) - 1
-    upper = [np.linalg.qr(centred, mode="r") for centred in (first, second)]
+    upper = [np.asarray(np.linalg.qr(centred, mode="r")) for centred in (first, second)]
     root = np.linalg.svd(upper[0] @ upper[1].T, compute_uv=False).sum() / np.sqrt(n1 * n2)
     spread = np.square(first).sum() / n1 + np.square(second).sum() / n2
     return float(np.square(made.mean(0) - real.mean(0)).sum() + spread - 2.0 * root)

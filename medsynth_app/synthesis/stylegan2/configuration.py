@@ -20,11 +20,15 @@ class GuideConfiguration:
     Attributes:
         images: images in which it only reconstructs, before the discriminator joins.
         squared_error: weight of the mean squared error (images in -1..1).
+        region: how much more the body counts in it than the air around, see ``medical_squared_error``.
+        edge: weight of the difference of edges.
         perceptual: weight of the perceptual distance, once the discriminator has joined; ``projected`` only.
     """
 
     images: int = 8000
     squared_error: float = 20.0
+    region: float = 0.0
+    edge: float = 0.0
     perceptual: float = 0.5
 
 

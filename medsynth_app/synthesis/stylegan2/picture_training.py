@@ -47,6 +47,8 @@ CHANGES = ("shift", "scale", "stretch", "fraction", "brightness", "contrast")
 """Augmentations that keep a body upright, its right on the left, and grey pictures grey."""
 RUN_FOLDER = "stylegan2"
 LATENT_SIZE = 128
+REGION, EDGE = 2.0, 1.0
+"""Of the reproduction: a body counts three times as much as the air around it; weight of its edges."""
 
 
 def train_picture_generator(
@@ -144,7 +146,7 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(images=round(guided * images)) if guided else None,
+        guide=GuideConfiguration(round(guided * images), region=REGION, edge=EDGE) if guided else None,
         growth=growth if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),

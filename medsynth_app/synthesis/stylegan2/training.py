@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.features import perceptual_distance, to_images
+from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.stylegan2.adversary import Adversary
 from medsynth_app.synthesis.stylegan2.augmentation import Changes, apply_changes, draw_changes
 from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
@@ -273,10 +274,17 @@ def _guide_loss(
     fake: torch.Tensor,
     figures: dict[str, float],
 ) -> torch.Tensor:
-    """Squared error of the reproduced images."""
-    squared = functional.mse_loss(fake, real)
+    """Squared error and edges of the reproduced images."""
+    # The two losses take images in 0..1: their squared error is a quarter of that in -1..1.
+    made, wanted = (0.5 * (images + 1.0) for images in (fake, real))
+    squared = 4.0 * medical_squared_error(made, wanted, guide.region)
     figures["squared_error"] = float(squared.detach())
-    return guide.squared_error * squared
+    loss = guide.squared_error * squared
+    if guide.edge:
+        edge = edge_loss(made, wanted)
+        figures["edge"] = float(edge.detach())
+        loss = loss + guide.edge * edge
+    return loss
 
 
 def _perceptual(

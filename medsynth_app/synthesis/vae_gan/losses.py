@@ -4,40 +4,14 @@ from __future__ import annotations
 
 import torch
 from monai.losses import PatchAdversarialLoss
-from monai.transforms import SobelGradients
 from torch import nn
 from torch.nn import functional
 
 from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
 
-FOREGROUND = 0.02
 TISSUE_CENTRES = (0.0, 0.2, 0.4, 0.6, 0.8)
 TISSUE_WIDTH = 0.08
 PLANES = (2, 3, 4)
-
-
-def medical_squared_error(made: torch.Tensor, real: torch.Tensor, region_weight: float = 2.0) -> torch.Tensor:
-    """Mean squared error in which the body counts ``1 + region_weight`` times as much as the air around it.
-
-    Args:
-        made / real: (N, 1, X, Y, Z), 0..1.
-        region_weight: lambda of the region's weight 1 + lambda * mask.
-    """
-    weight = 1.0 + region_weight * (real > FOREGROUND).to(real.dtype)
-    return (weight * (made - real).square()).sum() / weight.sum()
-
-
-def edge_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of Sobel gradients along all axes: edges stay where and as steep as they are."""
-    total = made.new_zeros(())
-    for first, second in zip(made, real):
-        total = total + (_gradients(first) - _gradients(second)).abs().mean()
-    return total / made.shape[0]
-
-
-def _gradients(image: torch.Tensor) -> torch.Tensor:
-    """(3, X, Y, Z) of an image (1, X, Y, Z)."""
-    return torch.cat([SobelGradients(spatial_axes=axis)(image) for axis in range(3)])
 
 
 def divergence(mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from monai.networks.nets import AutoencoderKL
 from torch import nn
 
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, low_resolution_embedding
+from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.vae_gan.losses import (
     SlicePerception,
@@ -23,8 +24,6 @@ from medsynth_app.synthesis.vae_gan.losses import (
     adversarial_generator,
     anatomical_consistency,
     divergence,
-    edge_loss,
-    medical_squared_error,
     shrunk,
 )
 from medsynth_app.synthesis.vae_gan.network import (

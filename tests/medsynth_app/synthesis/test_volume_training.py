@@ -16,14 +16,13 @@ from medsynth_app.options import parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.privacy import audit_with_store, low_resolution_embedding
+from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.training import TrainingProgress, untold
 from medsynth_app.synthesis.vae_gan import training as vae_training
 from medsynth_app.synthesis.vae_gan.losses import (
     TissueModel,
     anatomical_consistency,
     divergence,
-    edge_loss,
-    medical_squared_error,
 )
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, build_vae
 from medsynth_app.synthesis.vae_gan.transforms import augmented

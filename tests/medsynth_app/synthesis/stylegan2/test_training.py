@@ -24,7 +24,8 @@ PUBLISHED = TrainingConfiguration(
     path_length=2.0, store_every=8,
 )  # fmt: skip
 GUIDED = TrainingConfiguration(
-    network=NETWORK, guide=GuideConfiguration(images=320), images=320, growth=((16, 0), (32, 160)), batch_size=8,
+    network=NETWORK, guide=GuideConfiguration(images=320, region=2.0, edge=1.0), images=320,
+    growth=((16, 0), (32, 160)), batch_size=8,
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ def test_guided_training_learns_to_reproduce(tmp_path: Path) -> None:
     errors: list[float] = []
     trainer.run(lambda progress: errors.append(progress.figures["squared_error"]))
     assert errors[-1] < 0.5 * errors[0]
+    assert trainer.history[-1]["edge"] > 0
 
 
 def test_published_losses_run_and_a_stopped_run_goes_on(tmp_path: Path) -> None:
