@@ -69,7 +69,7 @@ class ClinicalService:
             logger.exception("the clinic has no database; its routes answer 503 until it has")
 
     def clinic(self) -> Clinic:
-        """The clinic; the first caller also starts loading atlas and lesion library in the background."""
+        """The clinic; the first caller also starts loading atlas, lesions and hospitals in the background."""
         if not self._clinic.is_ready and self._warming.acquire(blocking=False):
             threading.Thread(target=self._warm_up, name="clinic-warm-up", daemon=True).start()
         return self._clinic
@@ -80,6 +80,8 @@ class ClinicalService:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
         try:
             _ = self._clinic.tools
+            # a hundred thousand hospitals take seconds to read; nobody's first cross-check should
+            self._clinic.directory.refresh()
         except MedSynthError as error:
             logger.warning("the clinic is not ready: %s", error.code)
         finally:
