@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-PATHS = ("/info/", "/ohif/", "/medsynth/login", "/medsynth/api/health/ready", "/datastore/image?image=case_1")
+from medsynth_app.api.routes.page import FILES
+
+PATHS = (
+    "/info/", "/ohif/", "/medsynth/login", "/medsynth/api/health/ready", "/datastore/image?image=case_1", "/medsynth/",
+    *(f"/medsynth/page/{name}" for name in (*FILES, "niivue.js")), "/medsynth/api/cases/case_1/thumbnail",
+    "/medsynth/api/synthesis", "/medsynth/api/symptoms?q=headache", "/medsynth/api/rounds",
+)  # fmt: skip
 
 
 def test_the_server_starts_and_segments_without_a_network(build: Any, tmp_path: Path, repository: Path) -> None:
