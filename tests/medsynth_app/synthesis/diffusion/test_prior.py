@@ -42,7 +42,7 @@ def fitted() -> tuple[GaussianPrior, Vocabulary]:
     codes += torch.tensor(
         [2.0 * (s.modality == "retina") + 0.2 * (s.pathology == "sick") for s in shown]
     ).view(-1, 1, 1, 1)
-    prior = GaussianPrior(PriorShape(2, 4), 3, vocabulary)
+    prior = GaussianPrior(PriorShape(axes=2, broad=3, side=4), 3, vocabulary)
     prior.fit(codes, shown)
     return prior, vocabulary
 
