@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,12 @@ import pytest
 import requests
 
 from medsynth_app.audit import broken_lines
+from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
+from medsynth_app.clinical.intake import parse_intake
 
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "4"))
 """The full run has 50."""
+DECISIONS_A_KILL = 60
 CASES = ("case_1", "case_2", "case_3")
 SHAPE = (16, 16, 12)
 
@@ -209,50 +212,127 @@ def test_a_case_deleted_while_it_is_used_is_an_answer_and_no_defect(running: Pre
 # ---- SIGKILL ----
 
 
-def test_sigkill_at_random_moments_loses_no_acknowledged_label(running: Preloaded, build: Any, tmp_path: Path) -> None:
-    chance = random.Random(5)
-    files = [tmp_path / f"{n}.nii.gz" for n in range(6)]
-    arrays = [label_of(build, path, seed) for seed, path in enumerate(files)]
-    tags = ("final", "second")
-    # what may be there: the last acknowledged label, or one that was on its way after it
-    allowed: dict[tuple[str, str], list[int]] = {(case, tag): [] for case in CASES for tag in tags}
-    known: set[tuple[str, str]] = set()
-    acknowledged = 0
+@dataclass
+class LabelWriter:
+    """Puts labels until the server is gone.
 
-    def write(keys: list[tuple[str, str]], seed: int) -> None:
-        nonlocal acknowledged
+    Attributes:
+        allowed: what may be there: the last acknowledged label, or one that was on its way after it.
+        known: labels that were acknowledged at least once.
+    """
+
+    url: str
+    files: list[Path]
+    allowed: dict[tuple[str, str], list[int]]
+    known: set[tuple[str, str]] = field(default_factory=set)
+    acknowledged: int = 0
+
+    def write(self, keys: list[tuple[str, str]], seed: int) -> None:
         own = random.Random(seed)
         while True:
-            key, number = own.choice(keys), own.randrange(len(files))
-            allowed[key].append(number)
+            key, number = own.choice(keys), own.randrange(len(self.files))
+            self.allowed[key].append(number)
             try:
-                if put(running.url, key[0], files[number], key[1]).status_code != 200:
+                if put(self.url, key[0], self.files[number], key[1]).status_code != 200:
                     return
             except requests.RequestException:
                 return
-            allowed[key] = [number]
-            known.add(key)
-            acknowledged += 1
+            self.allowed[key] = [number]
+            self.known.add(key)
+            self.acknowledged += 1
 
-    keys = list(allowed)
+
+@dataclass
+class Decider:
+    """Decides on one cross-check after the other until the server is gone."""
+
+    url: str
+    waiting: list[str]
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def decide(self, seed: int) -> None:
+        own, session = random.Random(seed), requests.Session()
+        while self.waiting:
+            identifier, action = self.waiting.pop(), own.choice(("accept", "reject"))
+            self.asked.append(identifier)
+            body = {"action": action, "user": "Dr. Kim", "reason": "seen"}
+            try:
+                answer = session.post(
+                    f"{self.url}/medsynth/api/cross-check/{identifier}/decision", json=body, timeout=60
+                )
+            except requests.RequestException:
+                return
+            assert answer.status_code == 200, answer.text
+            self.acknowledged[identifier] = action
+
+    def check(self) -> None:
+        """Every acknowledged decision is there, and no cross-check is left between decided and final."""
+        for identifier in self.asked:
+            record = requests.get(f"{self.url}/medsynth/api/cross-check/{identifier}", timeout=60).json()
+            if identifier in self.acknowledged:
+                assert (record["status"], record["decision"]["action"]) == ("final", self.acknowledged[identifier])
+            else:
+                assert record["status"] in ("proposed", "final")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def proposed_cross_checks(studies: Path, count: int) -> list[str]:
+    """Cross-checks that wait for a decision, put into the server's own database."""
+    folder = studies / ".medsynth"
+    clinic = Clinic(ClinicConfiguration(folder / "clinical.db", folder / "cross_checks"))
+    intake = parse_intake({"symptoms": ["headache"]}, clinic.definitions)
+    made = [
+        clinic.repository.save_cross_check("case_1", "v1", intake, {"concordance": "indeterminate"}, {}).id
+        for _ in range(count)
+    ]
+    clinic.close()
+    return made
+
+
+def test_sigkill_at_random_moments_loses_nothing_acknowledged(
+    running: Preloaded, build: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(5)
+    files = [tmp_path / f"{n}.nii.gz" for n in range(6)]
+    arrays = [label_of(build, path, seed) for seed, path in enumerate(files)]
+    keys = [(case, tag) for case in CASES for tag in ("final", "second")]
+    labels = LabelWriter(running.url, files, {key: [] for key in keys})
+    decisions = Decider(running.url, proposed_cross_checks(running.studies, DECISIONS_A_KILL * KILLS))
     for turn in range(KILLS):
-        threads = [threading.Thread(target=write, args=(keys[n::3], 100 * turn + n)) for n in range(3)]
+        threads = [threading.Thread(target=labels.write, args=(keys[n::3], 100 * turn + n)) for n in range(3)]
+        threads.append(threading.Thread(target=decisions.decide, args=(turn,)))
         for thread in threads:
             thread.start()
+        if turn % 2:  # on a busy machine a server that was just started may not have written anything yet
+            wait_until(lambda before=labels.acknowledged: labels.acknowledged > before)
         time.sleep(chance.uniform(0.05, 1.5))
         running.kill()
         for thread in threads:
             thread.join()
         running.start_and_wait()
-        for (case, tag), numbers in allowed.items():
-            if (case, tag) in known:
-                found = stored(running.url, case, tmp_path, tag)
-                assert any(np.array_equal(found, arrays[n]) for n in numbers), (turn, case, tag)
-    assert acknowledged >= KILLS
+        for case, tag in labels.known:
+            found = stored(running.url, case, tmp_path, tag)
+            assert any(np.array_equal(found, arrays[n]) for n in labels.allowed[case, tag]), (turn, case, tag)
+        decisions.check()
+        decisions.asked.clear()
+    decisions.asked.extend(decisions.acknowledged)
+    decisions.check()
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\n{KILLS} kills: {labels.acknowledged} labels and {len(decisions.acknowledged)} decisions acknowledged"
+        )
+    assert labels.acknowledged >= KILLS // 2
+    assert len(decisions.acknowledged) >= KILLS // 2
     assert list(running.studies.rglob(".*-????????.*")) == [], "half-written files are swept"
     audit = running.studies / ".medsynth" / "audit.jsonl"
     whole = [line for line in audit.read_bytes().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
-    assert len(whole) >= acknowledged
+    assert len(whole) >= labels.acknowledged
     assert len(broken_lines(audit)) <= 2 * KILLS, "at most the line that a kill cut off, and the one after it"
 
 
