@@ -93,7 +93,7 @@ class CaseDatastore(LocalDatastore):
         self._last_look = 0.0
         self._mutex = threading.RLock()
         self._looking = threading.Lock()
-        self._counts: dict[str, Any] = {}
+        self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
@@ -442,11 +442,11 @@ class CaseDatastore(LocalDatastore):
     @property
     def is_look_due(self) -> bool:
         """Whether ``status`` will look at the studies, which may take a while; if not, it answers from memory."""
-        return not self._counts or time.monotonic() - self._last_look >= SECONDS_BETWEEN_LOOKS
+        return time.monotonic() - self._last_look >= SECONDS_BETWEEN_LOOKS
 
     def status(self) -> dict[str, Any]:
         """Counts for the viewers; looks at the studies first, unless another request is doing so just now."""
-        if self._looking.acquire(blocking=not self._counts):
+        if self._looking.acquire(blocking=False):
             try:
                 self.refresh_if_changed()
             finally:

@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, move_on_after, to_thread
 from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
 from starlette.responses import Response
 
 from lib.datastore import CaseDatastore
 from lib.finite import finite
+
+LONGEST_LOOK_SECONDS = 0.1
 
 
 class DescribedApp(Protocol):
@@ -54,8 +56,8 @@ class Description:
 
 
 def build_router(app: DescribedApp) -> APIRouter:
-    """The route. It stays on the event loop, so that it never waits for a thread that uploads and models hold; only
-    a look at the studies, once a second, goes to a thread of its own."""
+    """The route. It stays on the event loop, so that it never waits for a thread that uploads and models hold. A look
+    at the studies, once a second, goes to a thread of its own; one that takes long is seen in a later answer."""
     router = APIRouter(tags=["App"])
     description = Description(app)
     one_at_a_time = CapacityLimiter(1)
@@ -64,9 +66,8 @@ def build_router(app: DescribedApp) -> APIRouter:
     async def info() -> Response:
         store = app.datastore()
         if isinstance(store, CaseDatastore) and store.is_look_due:
-            content = await to_thread.run_sync(description.content, limiter=one_at_a_time)
-        else:
-            content = description.content()
-        return Response(content, media_type="application/json")
+            with move_on_after(LONGEST_LOOK_SECONDS):
+                await to_thread.run_sync(store.status, limiter=one_at_a_time, abandon_on_cancel=True)
+        return Response(description.content(), media_type="application/json")
 
     return router
