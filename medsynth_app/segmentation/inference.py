@@ -36,6 +36,7 @@ BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 """Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
 PRECISIONS = ("auto", "bf16", "fp32")
 WINDOW = (128, 128, 128)
+FOUR_SEQUENCES = tuple(modality.value for modality in Modality)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def segment(
     volume: Volume,
     network: nn.Module,
     configuration: InferenceConfiguration = InferenceConfiguration(),
-    modalities: Sequence[str] = tuple(modality.value for modality in Modality),
+    modalities: Sequence[str] = FOUR_SEQUENCES,
 ) -> Segmentation:
     """Segment one case.
 
