@@ -17,6 +17,7 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_logits
+from medsynth_app.segmentation.localization import inside_brain
 
 STEP = 2
 """Every second voxel along each axis: an eighth of the work for means over a million voxels."""
@@ -82,7 +83,7 @@ def observe(
         answers += _answers_with_dropout(image, network, passes - 1, seed, configuration)
     else:
         answers += _answers_to_copies(image, network, passes - 1, seed, configuration)
-    brain = (image != 0).any(dim=0)[::STEP, ::STEP, ::STEP].numpy()
+    brain = inside_brain(image)[::STEP, ::STEP, ::STEP].numpy()
     return Observation(answers, brain, features)
 
 

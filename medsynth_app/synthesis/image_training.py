@@ -22,7 +22,7 @@ from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
 from medsynth_app.synthesis.stylegan2.picture_training import STYLEGAN2_OPTIONS, train_picture_generator
 from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
+from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining
 from medsynth_app.synthesis.weights import ENDING
 
 GENERATORS = ("diffusion", "stylegan2")
@@ -167,22 +167,6 @@ def _network(options: Mapping[str, Any]) -> NetworkConfiguration:
 
 
 def _loop(options: Mapping[str, Any]) -> LoopConfiguration:
-    grow_until, resolution = int(options["grow_until"]), int(options["resolution"])
-    stages: tuple[Stage, ...] = (Stage(0, resolution),)
-    if grow_until:
-        levels = len(str(options["channels"]).split(","))
-        if (resolution // 2) % (PATCH * 2 ** (levels - 1)):
-            raise InvalidValueError(f"grow_until: half of the resolution {resolution} cannot be trained")
-        stages = (Stage(0, resolution // 2), Stage(grow_until, resolution))
-    return LoopConfiguration(
-        steps=int(options["steps"]),
-        batch_size=int(options["batch_size"]),
-        stages=stages,
-        learning_rate=float(options["learning_rate"]),
-        warmup_steps=min(100, int(options["steps"]) // 10),
-        ema_decay=float(options["ema_decay"]),
-        validate_every=int(options["validate_every"]),
-        patience=int(options["patience"]),
-        mixed_precision=bool(options["mixed_precision"]),
-        seed=int(options["seed"]),
-    )
+    resolution, levels = int(options["resolution"]), len(str(options["channels"]).split(","))
+    halves = (resolution // 2) % (PATCH * 2 ** (levels - 1)) == 0
+    return LoopConfiguration.from_options(options, resolution, halves, longest_warmup=100)

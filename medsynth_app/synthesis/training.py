@@ -96,6 +96,39 @@ class LoopConfiguration:
         if not starts or starts[0] != 0 or starts != sorted(set(starts)):
             raise InvalidValueError(f"stages: must begin at update 0 and ascend, begin at {starts}")
 
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], resolution: int, halves: bool, longest_warmup: int
+    ) -> LoopConfiguration:
+        """What a trainer's table of options says.
+
+        Args:
+            options: steps, batch_size, learning_rate, ema_decay, validate_every, patience, mixed_precision, seed, and
+                grow_until where growth is offered.
+            resolution: of the last stage.
+            halves: whether the network can be trained at half of it.
+            longest_warmup: the warm-up takes a tenth of the steps, at the most so many.
+
+        Raises:
+            InvalidValueError: growth is asked for and half of the resolution cannot be trained.
+        """
+        grow_until, steps = int(options.get("grow_until", 0)), int(options["steps"])
+        if grow_until and not halves:
+            raise InvalidValueError(f"grow_until: half of the resolution {resolution} cannot be trained")
+        growing = (Stage(0, resolution // 2), Stage(grow_until, resolution))
+        return cls(
+            steps=steps,
+            batch_size=int(options["batch_size"]),
+            stages=growing if grow_until else (Stage(0, resolution),),
+            learning_rate=float(options["learning_rate"]),
+            warmup_steps=min(longest_warmup, steps // 10),
+            ema_decay=float(options["ema_decay"]),
+            validate_every=int(options["validate_every"]),
+            patience=int(options["patience"]),
+            mixed_precision=bool(options["mixed_precision"]),
+            seed=int(options["seed"]),
+        )
+
     def resolution_at(self, step: int) -> int:
         """Samples a side at this update."""
         return [stage.resolution for stage in self.stages if stage.from_step <= step][-1]

@@ -15,7 +15,7 @@ from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
 from medsynth_app.synthesis.latent_flow.training import train_flow
 from medsynth_app.synthesis.peak_memory import peak_memory_gb
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage
+from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, encode_mean
 from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
@@ -162,25 +162,9 @@ def _train_flow(
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:
-    grow_until, resolution = int(options["grow_until"]), configuration.resolution
-    stages: tuple[Stage, ...] = (Stage(0, resolution),)
-    if grow_until:
-        half = resolution // 2
-        if half < 16 or half % configuration.downsampling:
-            raise InvalidValueError(f"grow_until: half of the resolution {resolution} cannot be trained")
-        stages = (Stage(0, half), Stage(grow_until, resolution))
-    return LoopConfiguration(
-        steps=int(options["steps"]),
-        batch_size=int(options["batch_size"]),
-        stages=stages,
-        learning_rate=float(options["learning_rate"]),
-        warmup_steps=min(50, int(options["steps"]) // 10),
-        ema_decay=float(options["ema_decay"]),
-        validate_every=int(options["validate_every"]),
-        patience=int(options["patience"]),
-        mixed_precision=bool(options["mixed_precision"]),
-        seed=int(options["seed"]),
-    )
+    half = configuration.resolution // 2
+    halves = half >= 16 and half % configuration.downsampling == 0
+    return LoopConfiguration.from_options(options, configuration.resolution, halves, longest_warmup=50)
 
 
 def _of(options: Mapping[str, Any]) -> str:

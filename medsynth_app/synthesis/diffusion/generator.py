@@ -18,7 +18,7 @@ from medsynth_app.synthesis.diffusion.schedulers import SCHEDULERS, Velocity
 from medsynth_app.synthesis.diffusion.weights import NAME as WEIGHTS
 from medsynth_app.synthesis.diffusion.weights import DiffusionModel
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
-from medsynth_app.synthesis.stylegan2.transforms import to_pictures
+from medsynth_app.synthesis.stylegan2.transforms import as_shown, to_pictures
 from medsynth_app.synthesis.weights import WeightsStore
 
 NAME = "image_synthesis.diffusion"
@@ -84,10 +84,7 @@ def draw(
     velocity = _velocity(model, model.conditions(asked), first.guidance)
     code = SCHEDULERS[first.scheduler].sample(velocity, noise, first.steps, chance, progress)
     pictures = to_pictures(model.decode(code))
-    return [
-        np.rint(picture.mean(axis=2)).astype(np.uint8) if request.modality in model.grey else picture
-        for picture, request in zip(pictures, asked)
-    ]
+    return [as_shown(picture, request.modality in model.grey) for picture, request in zip(pictures, asked)]
 
 
 def _velocity(model: DiffusionModel, told: ConditionBatch, guidance: float) -> Velocity:

@@ -16,8 +16,8 @@ from medsynth_app.synthesis.image_data import (
     read_pictures,
     split_pictures,
 )
-from medsynth_app.synthesis.stylegan2.picture_generator import as_shown
 from medsynth_app.synthesis.stylegan2.picture_model import SEPARATOR, PictureClasses
+from medsynth_app.synthesis.stylegan2.transforms import as_shown
 
 COLORS = 3
 LARGEST_COLORED_SHARE = 0.1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from medsynth_app import __version__
 from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.options import Option
@@ -12,6 +10,7 @@ from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, 
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES, NORMAL
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
 from medsynth_app.synthesis.stylegan2.picture_model import load_picture_model
+from medsynth_app.synthesis.stylegan2.transforms import as_shown
 from medsynth_app.synthesis.weights import WeightsStore
 
 NAME = "image_synthesis.stylegan2"
@@ -61,10 +60,3 @@ class StyleGAN2PictureGenerator:
             mark=SyntheticMark(NAME, __version__, request.seed, dict(request.conditions), model.weights_hash),
             facts={"modality": modality, "pathology": pathology},
         )
-
-
-def as_shown(picture: np.ndarray, grey: bool) -> np.ndarray:
-    """(R, R, 1 or 3) uint8 -> (R, R) where the modality has no colours, else (R, R, 3)."""
-    if grey or picture.shape[2] == 1:
-        return np.rint(picture.mean(axis=2)).astype(np.uint8)
-    return picture

@@ -49,6 +49,13 @@ def to_pictures(images: torch.Tensor) -> np.ndarray:
     return scaled.permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
 
+def as_shown(picture: np.ndarray, grey: bool) -> np.ndarray:
+    """(R, R, 1 or 3) uint8 -> (R, R) where the modality has no colours, else (R, R, 3)."""
+    if grey or picture.shape[2] == 1:
+        return np.rint(picture.mean(axis=2)).astype(np.uint8)
+    return picture
+
+
 def turned_images(images: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     """The batch in one of the eight mirrorings and quarter turns, the same for all its images.
 

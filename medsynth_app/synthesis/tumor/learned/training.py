@@ -22,7 +22,7 @@ from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.options import Option
 from medsynth_app.synthesis.diffusion.losses import velocity_loss
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, Stage, TrainingLoop, untold
+from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.tumor.learned.contrast import FEWEST_CASES, ContrastModel
 from medsynth_app.synthesis.tumor.learned.network import SEQUENCES, TextureConfiguration, TextureNetwork
 from medsynth_app.synthesis.tumor.learned.transforms import HEALTHY, ObservedCase, observe
@@ -263,18 +263,7 @@ def _loop(options: Mapping[str, Any], configuration: TextureConfiguration) -> Lo
         raise InvalidValueError(
             f"patch_side: {side} must be a multiple of {2 * configuration.side_multiple} for this network"
         )
-    return LoopConfiguration(
-        steps=int(options["steps"]),
-        batch_size=int(options["batch_size"]),
-        stages=(Stage(0, side),),
-        learning_rate=float(options["learning_rate"]),
-        warmup_steps=min(50, int(options["steps"]) // 10),
-        ema_decay=float(options["ema_decay"]),
-        validate_every=int(options["validate_every"]),
-        patience=int(options["patience"]),
-        mixed_precision=bool(options["mixed_precision"]),
-        seed=int(options["seed"]),
-    )
+    return LoopConfiguration.from_options(options, side, halves=False, longest_warmup=50)
 
 
 def _channels(text: object) -> tuple[int, ...]:
