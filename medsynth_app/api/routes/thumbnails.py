@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse
 
+from medsynth_app.api.open_file import OpenFileResponse
 from medsynth_app.errors import OverloadedError
 
 router = APIRouter(prefix="/cases", tags=["Page"])
@@ -32,7 +32,7 @@ def get_thumbnails() -> Thumbnails:
     raise OverloadedError("thumbnails: this server has no cases to show", code="thumbnails_unavailable")
 
 
-@router.get("/{case}/thumbnail", summary="A case in small, PNG", response_class=FileResponse)
-def thumbnail(case: str, here: Annotated[Thumbnails, Depends(get_thumbnails)]) -> FileResponse:
+@router.get("/{case}/thumbnail", summary="A case in small, PNG", response_class=OpenFileResponse)
+def thumbnail(case: str, here: Annotated[Thumbnails, Depends(get_thumbnails)]) -> OpenFileResponse:
     headers = {"Cache-Control": f"private, max-age={SECONDS_IN_THE_BROWSER}", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(here.picture(case), media_type="image/png", headers=headers)
+    return OpenFileResponse(here.picture(case), None, "image/png", headers)

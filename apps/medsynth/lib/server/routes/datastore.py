@@ -19,6 +19,7 @@ from lib.server.dataset_archive import write_archive
 from lib.server.routes.activelearning import annotator_of
 from lib.server.uploads import received
 from lib.settings import Settings
+from medsynth_app.api.open_file import OpenFileResponse
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.cases import image_stem
 from medsynth_app.imaging.studies import case_name
@@ -72,7 +73,7 @@ def build_router(
         return {}
 
     @router.get("/image", summary="Download one sequence of a case, FLAIR unless modality says otherwise")
-    def download_image(image: str, modality: str | None = None) -> FileResponse:
+    def download_image(image: str, modality: str | None = None) -> OpenFileResponse:
         return _file(datastore.display_file(image, modality), image)
 
     @router.head("/image", summary="Check that a case exists")
@@ -110,7 +111,7 @@ def build_router(
         return {}
 
     @router.get("/label", summary="Download a label; of a final one any version")
-    def download_label(label: str, tag: str = FINAL, version: int | None = Query(None, ge=1)) -> FileResponse:
+    def download_label(label: str, tag: str = FINAL, version: int | None = Query(None, ge=1)) -> OpenFileResponse:
         if version is None:
             return _file(datastore.label_file(label, tag), label)
         if tag != FINAL:
@@ -146,9 +147,9 @@ def _client_info(text: str) -> dict[str, Any]:
     return {key: value for key, value in parse_params(text).items() if key not in SERVER_INFO_KEYS}
 
 
-def _file(path: Path, case: str) -> FileResponse:
+def _file(path: Path, case: str) -> OpenFileResponse:
     ending = path.name[len(image_stem(path.name)) :]
-    return FileResponse(path, media_type="application/octet-stream", filename=f"{case}{ending}")
+    return OpenFileResponse(path, f"{case}{ending}", "application/octet-stream")
 
 
 def _matches(path: Path, check_sum: str) -> bool:
