@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, MetaData, Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from medsynth_app.clinical.hospital_records import (
@@ -52,6 +52,10 @@ def store_hospitals(
         ("hospital_id", "service_code"),
     )  # fmt: skip
     deactivated = _deactivate_missing(connection, source, {each for each, _ in identified}) if complete else 0
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("ANALYZE hospital, hospital_service")
+        )  # else look-ups are planned for empty tables
     report = ImportReport(
         source=source.id,
         accepted=len(records),
@@ -77,18 +81,47 @@ def upsert(
         keys: the columns that identify a row.
     """
     table: Table = row.__table__
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
+    if connection.dialect.name == "postgresql":
+        _copy_and_merge(connection, table, values, keys)
+        return
+    statement = _merged(sqlite.insert(table), table, keys)
+    for batch in _batches(values):
+        connection.execute(statement, batch)
+
+
+def _copy_and_merge(
+    connection: Connection, table: Table, values: Iterable[Mapping[str, Any]], keys: Sequence[str]
+) -> None:
+    """PostgreSQL takes rows by COPY several times faster than by INSERT, but only into a table of their own."""
+    names = [column.name for column in table.columns]
+    arriving = Table(
+        f"arriving_{table.name}", MetaData(), *(Column(column.name, column.type) for column in table.columns),
+        prefixes=["TEMPORARY"], postgresql_on_commit="DROP",
+    )  # fmt: skip
+    arriving.create(connection)
+    copied = f"COPY {arriving.name} ({', '.join(names)}) FROM STDIN"
+    cursor = connection.connection.cursor()
+    for batch in _batches(values):
+        last = {tuple(each[key] for key in keys): each for each in batch}  # one statement changes a row once
+        with cursor.copy(copied) as copy:
+            for each in last.values():
+                copy.write_row([each[name] for name in names])
+        connection.execute(
+            _merged(postgresql.insert(table).from_select(names, select(arriving)), table, keys)
+        )
+        connection.execute(delete(arriving))
+    cursor.close()
+    arriving.drop(connection)
+
+
+def _merged(statement: Any, table: Table, keys: Sequence[str]) -> Any:
+    """An INSERT of SQLite or PostgreSQL that updates the rows whose key exists."""
     changed = {
         column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys
     }
-    statement = (
-        statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
-        if changed
-        else statement.on_conflict_do_nothing(index_elements=list(keys))
-    )
-    for batch in _batches(values):
-        connection.execute(statement, batch)
+    if changed:
+        return statement.on_conflict_do_update(index_elements=list(keys), set_=changed)
+    return statement.on_conflict_do_nothing(index_elements=list(keys))
 
 
 def _batches(values: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -11,7 +11,7 @@ import torch
 import typer
 
 from medsynth_app.commands import train_synthesis
-from medsynth_app.commands.results import console, progress_bar
+from medsynth_app.commands.results import TrainingDisplay, console
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
@@ -134,14 +134,12 @@ def _train(rank: int, run: Run) -> None:
         if rank != 0:
             trainer.run()
             return
-        bar = stack.enter_context(progress_bar())
-        task = bar.add_task("training", total=run.configuration.steps, completed=trainer.step)
+        display = stack.enter_context(TrainingDisplay())
 
         def report(progress: Progress) -> None:
-            bar.update(task, completed=progress.step, description=f"loss {progress.loss:.3f}")
-            if progress.validation:
-                scores = "  ".join(f"{name} {value:.3f}" for name, value in progress.validation.items())
-                bar.console.print(f"step {progress.step}: {scores}")
+            scores = "  ".join(f"{name} {value:.3f}" for name, value in (progress.validation or {}).items())
+            words = f"loss {progress.loss:.3f}"
+            display.show(progress.step, progress.steps, words, progress.seconds_left, scores)
 
         best = trainer.run(report)
     console.print(

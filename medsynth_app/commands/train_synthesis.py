@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.results import TrainingDisplay, console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option, parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, TrainerRow, TrainingRequest
@@ -36,18 +36,18 @@ def _command(row: TrainerRow) -> Callable[..., None]:
         settings: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE; repeatable.")] = None,
         publish: Annotated[Path | None, typer.Option(help="Folder that takes the finished weights.")] = None,
         device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
-        json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+        json_file: Annotated[
+            Path | None, typer.Option("--json", help="Write the figures to this file.")
+        ] = None,
     ) -> None:
         given = _settings([*(settings or []), *([f"stage={stage}"] if stage else [])], row.options)
         options = parse_options(row.options, given)[0]
-        with progress_bar() as bar:
-            task = bar.add_task("training", total=None)
+        with TrainingDisplay() as display:
 
             def report(progress: TrainingProgress) -> None:
                 words = "  ".join(f"{name} {value:.4g}" for name, value in progress.figures.items())
-                bar.update(task, total=progress.steps, completed=progress.step, description=words)
-                if progress.validation:
-                    bar.console.print(f"step {progress.step}: {json.dumps(dict(progress.validation))}")
+                note = json.dumps(dict(progress.validation)) if progress.validation else ""
+                display.show(progress.step, progress.steps, words, progress.seconds_left, note)
 
             figures = row.train(TrainingRequest(data, folder, options, publish, device), report)
         console.print_json(json.dumps(figures))

@@ -11,6 +11,7 @@ import numpy as np
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.geometry import corner_distance, reorient
+from medsynth_app.imaging.marking import SyntheticMark, mark_synthetic
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import BRATS_ENHANCING_VALUE, LABEL_NAMES, TumorLabel
@@ -124,13 +125,16 @@ def _is_canonical(segment_names: Sequence[str]) -> bool:
     return [str(n).strip().lower() for n in segment_names] == list(LABEL_NAMES)
 
 
-def write_label(labels: np.ndarray, affine: np.ndarray, path: Path) -> None:
+def write_label(
+    labels: np.ndarray, affine: np.ndarray, path: Path, mark: SyntheticMark | None = None
+) -> None:
     """Store a label map; the file appears whole or not at all.
 
     Args:
         labels: (X, Y, Z) uint8.
         affine: (4, 4) voxel -> RAS mm.
         path: ``.nii.gz``.
+        mark: that of the image, where that is synthetic.
     """
     # NIfTI stores the first axis fastest: in that order already, nibabel writes ten times faster.
     image = nib.Nifti1Image(np.asfortranarray(labels, dtype=np.uint8), affine)
@@ -140,5 +144,7 @@ def write_label(labels: np.ndarray, affine: np.ndarray, path: Path) -> None:
     if corner_distance(image.get_qform(), affine, labels.shape) > GRID_TOLERANCE_MM:  # type: ignore[arg-type]
         # A qform cannot hold shear; a wrong one would contradict the sform.
         image.set_qform(None, code=0)
+    if mark is not None:
+        mark_synthetic(image, mark)
     with whole_file(path) as beside:
         nib.save(image, beside)

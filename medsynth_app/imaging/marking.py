@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,19 @@ def is_marked_synthetic(path: Path) -> bool:
         return is_synthetic(image)
     except (ImageFileError, OSError, EOFError, ValueError, KeyError):
         return False
+
+
+def mark_of_file(path: Path) -> SyntheticMark | None:
+    """The mark of a NIfTI file, for what is derived from it; None where it has none or was rewritten without it."""
+    try:
+        image: Any = nib.load(path)
+    except (ImageFileError, OSError, EOFError):
+        return None
+    record = read_mark(image)
+    if record is None:
+        return None
+    kept = {each.name: record[each.name] for each in fields(SyntheticMark) if each.name in record}
+    return SyntheticMark(**kept)
 
 
 def read_mark(image: nib.Nifti1Image) -> dict[str, Any] | None:

@@ -144,7 +144,7 @@ def write_sequences(result: Synthetic, folder: Path) -> tuple[dict[str, Path], P
     if result.label is None:
         return files, None
     label = folder / "label.nii.gz"
-    write_label(result.label, _affine(result), label)
+    write_label(result.label, _affine(result), label, result.mark)
     return files, label
 
 

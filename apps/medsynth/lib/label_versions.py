@@ -21,6 +21,7 @@ import numpy as np
 from medsynth_app.errors import NotFoundError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.labels import write_label
+from medsynth_app.imaging.marking import SyntheticMark
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,13 @@ class LabelVersions:
             yield from (entry.name for entry in os.scandir(self.folder) if entry.is_dir())
 
     def add(
-        self, case: str, labels: np.ndarray, affine: np.ndarray, info: Mapping[str, Any], author: str
+        self,
+        case: str,
+        labels: np.ndarray,
+        affine: np.ndarray,
+        info: Mapping[str, Any],
+        author: str,
+        mark: SyntheticMark | None = None,
     ) -> LabelVersion:
         """Keep a label map, on the disk for good before this returns.
 
@@ -89,10 +96,11 @@ class LabelVersions:
             affine: (4, 4) voxel -> RAS mm.
             info: JSON values.
             author: who.
+            mark: of the case, where it is synthetic.
         """
         number = self._next(case)
         with whole_file(self._label(case, number), durable=True) as beside:
-            write_label(labels, affine, beside)
+            write_label(labels, affine, beside, mark)
         return self._commit(case, LabelVersion(number, time.time(), author, False, dict(info)))
 
     def adopt(self, case: str, label: Path) -> None:

@@ -202,6 +202,14 @@ def test_saved_it_is_listed_opens_everywhere_and_stays_marked(
         assert by_sitk.GetSpacing() == pytest.approx([ROWS[key].spacing_mm] * 3)
     sitk.WriteImage(by_sitk, str(tmp_path / "again.nii.gz"))
     assert is_marked_synthetic(tmp_path / "again.nii.gz"), "the mark survives ITK's writer"
+    if key[0] == TUMOR:
+        for tag in ("final", "drawn"):
+            if tag == "drawn":  # an annotator's label of a generated case is one of a generated case too
+                assert server.put_label(name, tmp_path / "label.nii.gz", tag=tag).status_code == 200
+            (tmp_path / "label.nii.gz").write_bytes(server.get(f"/datastore/label?label={name}&tag={tag}").content)
+            label: Any = nib.load(tmp_path / "label.nii.gz")
+            assert read_mark(label) == read_mark(by_nibabel)
+            nib.save(nib.Nifti1Image(np.asarray(label.dataobj), label.affine), tmp_path / "label.nii.gz")
 
 
 @pytest.mark.parametrize(

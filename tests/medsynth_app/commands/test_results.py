@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medsynth_app.commands.results import store_json
+from medsynth_app.commands.results import TrainingDisplay, store_json
 
 
 def test_result_is_written_whole(tmp_path: Path) -> None:
@@ -30,3 +30,17 @@ def test_values_that_json_cannot_hold_leave_the_old_file(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="not JSON compliant"):
         store_json({"dice": float("nan")}, path)
     assert path.read_text() == "old"
+
+
+def test_a_training_without_a_terminal_leaves_lines_for_a_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with TrainingDisplay(interval=1000.0) as display:
+        display.show(10, 100, "loss 0.5", 120.0)
+        display.show(20, 100, "loss 0.4", 110.0)
+        display.show(30, 100, "loss 0.3", 100.0, "WT 0.9")
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines if line.startswith("step")] == [
+        "step 10 of 100",
+        "step 30 of 100",
+        "step 30",
+    ]
+    assert "loss 0.5, 2 min left" in lines[0]
