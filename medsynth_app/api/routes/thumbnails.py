@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
 
 from medsynth_app.api.open_file import OpenFileResponse
 from medsynth_app.errors import OverloadedError
@@ -32,7 +33,7 @@ def get_thumbnails() -> Thumbnails:
     raise OverloadedError("thumbnails: this server has no cases to show", code="thumbnails_unavailable")
 
 
-@router.get("/{case}/thumbnail", summary="A case in small, PNG", response_class=OpenFileResponse)
+@router.get("/{case}/thumbnail", summary="A case in small, PNG", response_class=StreamingResponse)
 def thumbnail(case: str, here: Annotated[Thumbnails, Depends(get_thumbnails)]) -> OpenFileResponse:
     headers = {"Cache-Control": f"private, max-age={SECONDS_IN_THE_BROWSER}", "X-Content-Type-Options": "nosniff"}
     return OpenFileResponse(here.picture(case), None, "image/png", headers)
