@@ -65,18 +65,21 @@ class ServerProcess:
         self.peak_memory_bytes = 0
 
     def __enter__(self) -> ServerProcess:
-        root = str(self.app.resolve().parents[1])
-        environment = {**os.environ, "PYTHONPATH": root, **self.environment}
         pairs = [part for key, value in self.conf.items() for part in ("--conf", key, value)]
-        command = [
-            sys.executable, "-W", "ignore", "-m", "monailabel.main", "start_server", "--app", str(self.app),
-            "--studies", str(self.studies), "--host", "127.0.0.1", "--port", str(self.port), *pairs,
+        arguments = [
+            "start_server", "--app", str(self.app), "--studies", str(self.studies), "--host", "127.0.0.1",
+            "--port", str(self.port), *pairs,
         ]  # fmt: skip
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        self.process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=subprocess.STDOUT)  # noqa: S603
+        self.process = self._launch(arguments)
         self._wait_until_it_answers()
         threading.Thread(target=self._watch_memory, daemon=True).start()
         return self
+
+    def _launch(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(self.app.resolve().parents[1]), **self.environment}
+        command = [sys.executable, "-W", "ignore", "-m", "monailabel.main", *arguments]
+        return subprocess.Popen(command, env=environment, stdout=self._log, stderr=subprocess.STDOUT)  # noqa: S603
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from medsynth_app.commands.server_process import ServerProcess
 from medsynth_app.segmentation.network import NetworkConfiguration, build_network
 from medsynth_app.segmentation.weights import save_weights
 from medsynth_app.vocabulary import Modality
+from tests.apps.medsynth.preloaded_server import ForkedServer, Starter
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 APP = REPOSITORY / "apps" / "medsynth"
@@ -205,15 +207,16 @@ class Served:
         return snapshot(self.studies, self.temporary, self.model_folder, self.outside)
 
 
-def start(root: Path, **conf: str) -> Served:
-    """A server, not yet entered, whose folders lie under ``root``."""
+def start(root: Path, starter: Starter | None = None, **conf: str) -> Served:
+    """A server, not yet entered, whose folders lie under ``root``; quickly there where a starter forks it."""
     folders = [root / name for name in ("studies", "temporary", "model", "outside")]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     studies, temporary, model_folder, outside = folders
     write_tiny_weights(model_folder / f"{MODEL}.safetensors")
     environment = {"TMPDIR": str(temporary), "HOME": str(outside), "OMP_NUM_THREADS": "1"}
-    process = ServerProcess(APP, studies, environment, {"model_folder": str(model_folder), **conf})
+    what: Any = (APP, studies, environment, {"model_folder": str(model_folder), **conf})
+    process = ForkedServer(starter, *what) if starter else ServerProcess(*what)
     return Served(process, studies, temporary, model_folder, outside)
 
 
@@ -225,24 +228,32 @@ def write_cases(studies: Path) -> None:
     write_four_dimensional(studies / "volume.nii.gz", make_head(seed=4))
 
 
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    """Forks servers."""
+    starter = Starter()
+    yield starter
+    starter.close()
+
+
 @pytest.fixture(scope="module")
-def served_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served_apart(starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server on the same cases in which no other file's tests have been handed a case."""
-    served = start(tmp_path_factory.mktemp("apart"))
+    served = start(tmp_path_factory.mktemp("apart"), starter)
     write_cases(served.studies)
     with served.process:
         yield served
 
 
 @pytest.fixture(scope="session")
-def start_server() -> Any:
+def start_server(starter: Starter) -> Any:
     """``start``, for tests that need a server of their own."""
-    return start
+    return partial(start, starter=starter)
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The server most tests share."""
+    """The server most tests share, started as a user starts it."""
     root = tmp_path_factory.mktemp("served")
     served = start(root, inference_slots="2", inference_queue="2", maximum_upload_mb="8", maximum_volume_mb="64")
     write_cases(served.studies)

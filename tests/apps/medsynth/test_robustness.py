@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import resource
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +21,7 @@ import requests
 from medsynth_app.audit import broken_lines
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
 from medsynth_app.clinical.intake import parse_intake
+from tests.apps.medsynth.preloaded_server import ForkedProcess, Starter
 
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "4"))
 """The full run has 50."""
@@ -39,8 +36,8 @@ class Preloaded:
 
     root: Path
     port: int
-    starter: subprocess.Popen[str]
-    process: int = 0
+    starter: Starter
+    process: ForkedProcess | None = None
     conf: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,21 +51,15 @@ class Preloaded:
     def log(self) -> str:
         return (self.root / "log").read_text(errors="replace")
 
-    def start(self, studies: Path | None = None) -> int:
-        """Fork a server; answers its number at once."""
+    def start(self, studies: Path | None = None) -> ForkedProcess:
+        """Fork a server; does not wait until it answers."""
         pairs = [part for key, value in self.conf.items() for part in ("--conf", key, value)]
         arguments = [
             "start_server", "--app", str(Path(__file__).resolve().parents[3] / "apps" / "medsynth"), "--studies",
             str(studies or self.studies), "--host", "127.0.0.1", "--port", str(self.port), *pairs,
         ]  # fmt: skip
-        return int(self._ask([arguments, str(self.root / "log")]))
-
-    def _ask(self, message: Any) -> str:
-        assert self.starter.stdin
-        assert self.starter.stdout
-        self.starter.stdin.write(json.dumps(message) + "\n")
-        self.starter.stdin.flush()
-        return self.starter.stdout.readline().strip()
+        environment = {"TMPDIR": str(self.root / "temporary"), "HOME": str(self.root)}
+        return self.starter.start(arguments, str(self.root / "log"), environment)
 
     def start_and_wait(self) -> None:
         self.process = self.start()
@@ -83,13 +74,14 @@ class Preloaded:
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
-        os.kill(self.process, signal.SIGKILL)
-        assert self._ask(self.process) == "gone"
-        self.process = 0
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+        self.process = None
 
 
 @pytest.fixture(scope="module")
-def preloaded(build: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
+def preloaded(build: Any, starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     root = tmp_path_factory.mktemp("robust")
     for name in CASES:
         build.case(root / "studies", name, build.head(SHAPE, seed=len(name)))
@@ -98,24 +90,10 @@ def preloaded(build: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    repository = Path(__file__).resolve().parents[3]
-    environment = {
-        **os.environ, "PYTHONPATH": str(repository), "TMPDIR": str(root / "temporary"), "HOME": str(root),
-        "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    starter = subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("preloaded_server.py"))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
-    )  # fmt: skip
-    assert starter.stdout
-    while (line := starter.stdout.readline().strip()) != "ready":
-        assert starter.poll() is None, line
     server = Preloaded(root, port, starter, conf={"model_folder": str(root / "model")})
     yield server
     if server.process:
         server.kill()
-    starter.kill()
-    starter.wait()
 
 
 # ---- a running server ----
@@ -152,11 +130,11 @@ def stored(url: str, case: str, folder: Path, tag: str = "final") -> np.ndarray:
 def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(running: Preloaded) -> None:
     second = running.start()
     end = time.monotonic() + 60
-    message = f"another server (process {running.process})"
+    message = f"another server (process {running.process.pid})"
     while message not in running.log() and time.monotonic() < end:
         time.sleep(0.1)
     assert message in running.log()
-    assert running._ask(second) == "gone"
+    assert second.wait() != 0
     assert requests.get(f"{running.url}/info/", timeout=30).ok
 
 
@@ -165,14 +143,14 @@ def test_a_full_disk_costs_only_the_request_that_met_it(running: Preloaded, buil
     assert put(running.url, "case_1", tmp_path / "a.nii.gz").status_code == 200
     label_of(build, tmp_path / "b.nii.gz", 2)
     # a process whose files may not grow past this sees what a full disk shows: a write that fails half-way
-    resource.prlimit(running.process, resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (600, resource.RLIM_INFINITY))
     try:
         for path, name in (("datastore/label?image=case_1", "label"), ("datastore/image?image=new", "file")):
             with open(tmp_path / "b.nii.gz", "rb") as file:
                 answer = requests.put(f"{running.url}/{path}", files={name: ("b.nii.gz", file)}, timeout=60)
             assert (answer.status_code, answer.json()["code"]) == (507, "storage_full"), answer.text
     finally:
-        resource.prlimit(running.process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     np.testing.assert_array_equal(stored(running.url, "case_1", tmp_path), kept)
     assert requests.get(f"{running.url}/datastore/image/info?image=new", timeout=30).status_code == 404
     assert list((running.root / "temporary").glob("medsynth-*")) == []
