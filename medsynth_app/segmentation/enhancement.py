@@ -1,8 +1,9 @@
-"""Whether what a network calls enhancing has taken up contrast agent: T1ce against what T1 predicts.
+"""Whether what a network calls enhancing is: T1ce against what T1 predicts, and vessels at a tumour's border.
 
 A network that has seen few tumours without enhancement takes bright T1ce for enhancing tumour, also where a coil
 brightens everything. Uptake shows as T1ce above the line that healthy tissue draws of T1, more than in the tumour
-right beside it; what does not is (non-enhancing) core.
+right beside it; what does not is (non-enhancing) core. What is as bright as blood, lies at the tumour's border and
+touches no core is a vessel of the brain's surface.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ LEAST_HEALTHY_VOXELS = 1000
 LEAST_NEIGHBOURS = 50
 NEIGHBOURHOOD = 10
 """Voxels around a focus in which the rest of the tumour is what it is compared with."""
+SHELL = 3
+"""Voxels around a focus that are its border."""
+VESSEL_PERCENTILE = 90
+VESSEL_CORE_SHARE = 0.02
+VESSEL_OUTSIDE_SHARE = 0.35
+"""A vessel's border is no core, and so much of it healthy."""
 EVERY_DIRECTION = np.ones((3, 3, 3))
 
 
 def without_unproven_enhancement(
-    labels: np.ndarray, t1: np.ndarray, t1ce: np.ndarray, minimum_uptake: float
+    labels: np.ndarray, t1: np.ndarray, t1ce: np.ndarray, minimum_uptake: float, vessel_uptake: float = 0.0
 ) -> np.ndarray:
-    """Enhancing foci without uptake become necrotic (non-enhancing) core.
+    """Enhancing foci without uptake become necrotic (non-enhancing) core, vessels become healthy.
 
     Args:
         labels: (X, Y, Z) uint8, values 0..3. Not changed.
@@ -31,12 +38,15 @@ def without_unproven_enhancement(
         minimum_uptake: by how many standard deviations of healthy tissue the median voxel of a focus must lie above
             the tumour around it; 0 = nothing is tested. Of 24 gliomas, the weakest true focus of more than 0.1 ml had
             1.15, a false one of 6.5 ml 0.35.
+        vessel_uptake: a focus whose brightest tenth reaches so many deviations, that touches no core and lies at the
+            tumour's border, is a vessel; 0 = not tested. Of the foci in 20 training cases (more than 0.1 ml) 5 vessels
+            and one true focus of 0.12 ml fit.
 
     Returns:
         (X, Y, Z) uint8; ``labels`` itself where there is nothing to test or no healthy tissue to compare with.
     """
     enhancing = labels == TumorLabel.ENHANCING_TUMOR
-    if minimum_uptake <= 0 or not enhancing.any():
+    if max(minimum_uptake, vessel_uptake) <= 0 or not enhancing.any():
         return labels
     uptake = contrast_uptake(t1, t1ce, (labels == 0) & (t1 != 0) & (t1ce != 0))
     if uptake is None:
@@ -47,8 +57,11 @@ def without_unproven_enhancement(
     for index, box in enumerate(ndimage.find_objects(foci), start=1):
         wide = tuple(slice(max(0, side.start - NEIGHBOURHOOD), side.stop + NEIGHBOURHOOD) for side in box)
         focus = foci[wide] == index
-        if _above_its_surroundings(uptake[wide], focus, rest[wide]) < minimum_uptake:
+        distance = ndimage.distance_transform_cdt(~focus, metric="chessboard")
+        if _above_its_surroundings(uptake[wide], focus, rest[wide] & (distance <= NEIGHBOURHOOD)) < minimum_uptake:
             result[wide][focus] = TumorLabel.NECROTIC_CORE
+        elif _is_vessel(uptake[wide][focus], labels[wide][~focus & (distance <= SHELL)], vessel_uptake):
+            result[wide][focus] = 0
     return result
 
 
@@ -72,9 +85,15 @@ def contrast_uptake(t1: np.ndarray, t1ce: np.ndarray, healthy: np.ndarray) -> np
     return ((t1ce - np.float32(slope) * t1 - np.float32(offset)) / np.float32(deviation)).astype(np.float32)
 
 
-def _above_its_surroundings(uptake: np.ndarray, focus: np.ndarray, rest: np.ndarray) -> float:
+def _is_vessel(uptake: np.ndarray, border: np.ndarray, vessel_uptake: float) -> bool:
+    """By the uptake of a focus's voxels and the labels of its border's."""
+    if vessel_uptake <= 0 or border.size == 0 or np.percentile(uptake, VESSEL_PERCENTILE) < vessel_uptake:
+        return False
+    core = (border == TumorLabel.NECROTIC_CORE).mean()
+    return bool(core < VESSEL_CORE_SHARE and (border == 0).mean() > VESSEL_OUTSIDE_SHARE)
+
+
+def _above_its_surroundings(uptake: np.ndarray, focus: np.ndarray, beside: np.ndarray) -> float:
     """Median uptake of a focus minus that of the tumour beside it; minus 0, healthy tissue's, where there is none."""
-    distance = ndimage.distance_transform_cdt(~focus, metric="chessboard")
-    beside = rest & (distance <= NEIGHBOURHOOD)
     around = float(np.median(uptake[beside])) if beside.sum() >= LEAST_NEIGHBOURS else 0.0
     return float(np.median(uptake[focus])) - around

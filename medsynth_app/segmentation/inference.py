@@ -113,7 +113,8 @@ def segment(
     contrast = t1_and_t1ce(modalities)
     if contrast is not None:
         t1, t1ce = (prepared.image[channel] for channel in contrast)
-        found = without_unproven_enhancement(found, t1, t1ce, configuration.cleaning.minimum_uptake)
+        cleaning = configuration.cleaning
+        found = without_unproven_enhancement(found, t1, t1ce, cleaning.minimum_uptake, cleaning.vessel_uptake)
     working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
     labels = restore_labels(clean_labels(found, working_voxel_ml, configuration.cleaning), prepared)
     return Segmentation(

@@ -36,6 +36,11 @@ INFERENCE_OPTIONS = (
         minimum=0.0, maximum=100.0,
     ),
     Option(
+        "vessel_uptake", _INFERENCE.cleaning.vessel_uptake,
+        "Enhancing foci at the border of the tumour, without core, that are as bright are vessels; 0 = not tested.",
+        minimum=0.0, maximum=100.0,
+    ),
+    Option(
         "memory_limit_gb", 0.0,
         "A pass that needs more is cut into windows; 0 = half of the free memory.",
         minimum=0.0, maximum=10000.0,
@@ -69,5 +74,6 @@ def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfi
             minimum_component_ml=float(values["minimum_component_ml"]),
             minimum_enhancing_ml=float(values["minimum_enhancing_ml"]),
             minimum_uptake=float(values["minimum_uptake"]),
+            vessel_uptake=float(values["vessel_uptake"]),
         ),
     )

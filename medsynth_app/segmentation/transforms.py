@@ -149,19 +149,23 @@ class CleaningConfiguration:
             (tumours without enhancement get no false one; the usual BraTS rule).
         minimum_uptake: enhancing foci that took up less contrast agent become necrotic core; in standard deviations of
             healthy tissue, see ``without_unproven_enhancement``; 0 = not tested.
+        vessel_uptake: enhancing foci at the tumour's border that are as bright as that are vessels and removed; in the
+            same unit; 0 = not tested.
     """
 
     largest_component_only: bool = False
     minimum_component_ml: float = 0.1
     minimum_enhancing_ml: float = 0.2
     minimum_uptake: float = 0.8
+    vessel_uptake: float = 5.0
 
     def __post_init__(self) -> None:
         for field in ("minimum_component_ml", "minimum_enhancing_ml"):
             if not 0.0 <= getattr(self, field) <= 1000.0:
                 raise InvalidValueError(f"{field}: {getattr(self, field)} must be between 0 and 1000 ml")
-        if not 0.0 <= self.minimum_uptake <= 100.0:
-            raise InvalidValueError(f"minimum_uptake: {self.minimum_uptake} must be between 0 and 100")
+        for field in ("minimum_uptake", "vessel_uptake"):
+            if not 0.0 <= getattr(self, field) <= 100.0:
+                raise InvalidValueError(f"{field}: {getattr(self, field)} must be between 0 and 100")
 
 
 def clean_labels(labels: np.ndarray, voxel_ml: float, configuration: CleaningConfiguration) -> np.ndarray:

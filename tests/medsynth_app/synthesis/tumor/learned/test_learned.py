@@ -16,7 +16,13 @@ from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.options import parse_options
 from medsynth_app.synthesis.generator import GenerationRequest
-from medsynth_app.synthesis.tumor.learned.contrast import ContrastModel
+from medsynth_app.synthesis.tumor.learned.contrast import (
+    LEAST_UPTAKE,
+    LENGTH,
+    MODALITIES,
+    SEQUENCES,
+    ContrastModel,
+)
 from medsynth_app.synthesis.tumor.learned.generator import (
     OF_THE_PHYSICS,
     LearnedConditions,
@@ -37,6 +43,7 @@ from medsynth_app.synthesis.tumor.learned.transforms import (
     take_apart,
 )
 from medsynth_app.synthesis.weights import WeightsStore
+from medsynth_app.vocabulary import Modality
 
 QUICK = {"steps": 4, "batch_size": 2, "patch_side": 16, "channels": "16", "validate_every": 2}
 
@@ -232,3 +239,15 @@ def test_weights_of_another_shape_are_refused(store: WeightsStore, tmp_path: Pat
     save_file(tensors, tmp_path / path.name, metadata=metadata)
     with pytest.raises(InvalidValueError, match="do not fit their configuration"):
         make(replace(store, folders=(tmp_path,)))
+
+
+def test_nobody_is_drawn_whose_enhancing_tumor_does_not_enhance() -> None:
+    mean = np.zeros(LENGTH)
+    at = len(CLASSES) * SEQUENCES
+    means = mean[:at].reshape(len(CLASSES), SEQUENCES)
+    means[CLASSES.index("enhancing_tumor"), MODALITIES.index(Modality.T1CE)] = 1.0
+    model = ContrastModel(mean, np.eye(LENGTH))
+    for seed in range(30):
+        drawn = model.draw(np.random.default_rng(seed)).means
+        gained = drawn[:, MODALITIES.index(Modality.T1CE)] - drawn[:, MODALITIES.index(Modality.T1)]
+        assert gained[CLASSES.index("enhancing_tumor")] - gained[CLASSES.index("necrotic_core")] >= LEAST_UPTAKE
