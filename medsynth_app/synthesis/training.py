@@ -411,3 +411,11 @@ def _chance(seed: int, step: int, use: int) -> torch.Generator:
     """Chance of one use in one update; neighbouring seeds and updates share nothing."""
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + use * 0x94D049BB133111EB) % 2**63
     return torch.Generator().manual_seed(mixed)
+
+
+def channels_of(text: object) -> tuple[int, ...]:
+    """Channels of each level of a network from an option's text; InvalidValueError where it is none."""
+    try:
+        return tuple(int(part) for part in str(text).split(","))
+    except ValueError as error:
+        raise InvalidValueError(f"channels: {text!r} must be whole numbers like 16,32,64") from error

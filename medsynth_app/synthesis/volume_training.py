@@ -15,7 +15,7 @@ from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
 from medsynth_app.synthesis.latent_flow.training import train_flow
 from medsynth_app.synthesis.peak_memory import peak_memory_gb
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining
+from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, channels_of
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, encode_mean
 from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
@@ -81,7 +81,7 @@ def train_volume_synthesis(
     volume_type, resolution = str(options["volume_type"]), int(options["resolution"])
     configuration = VaeConfiguration(
         resolution,
-        _channels(options["channels"]),
+        channels_of(options["channels"]),
         int(options["latent_channels"]),
         bool(options["checkpointing"]),
     )
@@ -146,7 +146,7 @@ def _train_flow(
         for part in (cubes, held_out)
     )
     figures = train_flow(
-        FlowConfiguration(shape.latent_channels, _channels(options["flow_channels"])),
+        FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"])),
         _loop(options, shape),
         codes,
         kept,
@@ -169,10 +169,3 @@ def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopCo
 
 def _of(options: Mapping[str, Any]) -> str:
     return f" ({options['sequence']})" if options["sequence"] else ""
-
-
-def _channels(text: object) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in str(text).split(","))
-    except ValueError as error:
-        raise InvalidValueError(f"channels: {text!r} must be whole numbers like 16,32,64") from error

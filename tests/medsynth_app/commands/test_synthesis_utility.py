@@ -27,7 +27,7 @@ from medsynth_app.segmentation.dataset import LabelledCase
 from medsynth_app.segmentation.training import Trainer
 
 TINY = UtilityConfiguration(
-    test_cases=("case_0",), seeds=(0,), few=1, synthetic_cases=1, synthetic_spacing_mm=3.0, steps=20, curve_points=2,
+    test_cases=("case_0",), seeds=(0,), few=1, synthetic_cases=1, synthetic_spacing_mm=3.0, steps=12, curve_points=2,
     setting=CoarseSetting(coarseness=4, width=1, patch_side=32),
 )  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_killed_experiment_goes_on_to_the_same_end(
     with monkeypatch.context() as patch:
 
         def killed(trainer: Trainer) -> float:
-            if trainer.step == 15:
+            if trainer.step == 11:
                 raise KeyboardInterrupt
             return update(trainer)
 
@@ -98,7 +98,7 @@ def test_killed_experiment_goes_on_to_the_same_end(
             list(UtilityExperiment(find_cases(folder), tmp_path / "parts", arms).run())
     rest = list(UtilityExperiment(find_cases(folder), tmp_path / "parts", arms).run())
     assert [asdict(each) for each in rest] == [asdict(each) for each in whole]
-    assert [step for step, _ in whole[0].curve] == [10, 20]
+    assert [step for step, _ in whole[0].curve] == [10, 12]
     assert whole[0].synthetic == 1
     assert whole[1].real == ("case_1", "case_2"), "the case that measures is never trained on"
     monkeypatch.setattr(Trainer, "_update", killed)

@@ -22,7 +22,13 @@ from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.options import Option
 from medsynth_app.synthesis.diffusion.losses import velocity_loss
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
+from medsynth_app.synthesis.training import (
+    LoopConfiguration,
+    ReportTraining,
+    TrainingLoop,
+    channels_of,
+    untold,
+)
 from medsynth_app.synthesis.tumor.learned.contrast import FEWEST_CASES, ContrastModel
 from medsynth_app.synthesis.tumor.learned.network import SEQUENCES, TextureConfiguration, TextureNetwork
 from medsynth_app.synthesis.tumor.learned.transforms import HEALTHY, ObservedCase, observe
@@ -122,7 +128,7 @@ def train_tumor_appearance(
         InvalidValueError: an option, or too few labelled cases.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    configuration = TextureConfiguration(_channels(options["channels"]))
+    configuration = TextureConfiguration(channels_of(options["channels"]))
     loop = _loop(options, configuration)
     training, held_out = _split(_real_cases(data), str(options["validation"]))
     cases, kept = ([_observed(files, folder / "observed") for files in part] for part in (training, held_out))
@@ -264,10 +270,3 @@ def _loop(options: Mapping[str, Any], configuration: TextureConfiguration) -> Lo
             f"patch_side: {side} must be a multiple of {2 * configuration.side_multiple} for this network"
         )
     return LoopConfiguration.from_options(options, side, halves=False, longest_warmup=50)
-
-
-def _channels(text: object) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in str(text).split(","))
-    except ValueError as error:
-        raise InvalidValueError(f"channels: {text!r} must be whole numbers like 16,32,64") from error
