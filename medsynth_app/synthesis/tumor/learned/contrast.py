@@ -27,6 +27,8 @@ LEAST_UPTAKE = 0.5
 """Share of the average uptake of contrast agent that a drawn person's enhancing tumour must reach."""
 MOST_DRAWS = 100
 """Where cases without any uptake were learned, no draw may reach it: then the last one is taken."""
+FARTHEST_GRAIN = 0.5
+"""The same of the grain: beyond lie faulty scans, and thick slices that have none."""
 FEWEST_CASES = 3
 
 
@@ -98,8 +100,9 @@ class ContrastModel:
 
     def _vector(self, chance: np.random.Generator) -> np.ndarray:
         deviations = np.sqrt(np.square(self.factor).sum(axis=1))
+        deviations *= np.where(np.arange(LENGTH) < MEANS + SEQUENCES, FARTHEST, FARTHEST_GRAIN)
         moved = self.factor @ chance.standard_normal(LENGTH)
-        return self.mean + np.clip(moved, -FARTHEST * deviations, FARTHEST * deviations)
+        return self.mean + np.clip(moved, -deviations, deviations)
 
 
 def _uptake(vector: np.ndarray) -> float:
