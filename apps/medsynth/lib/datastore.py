@@ -37,7 +37,7 @@ from medsynth_app.errors import (
 from medsynth_app.files import whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
 from medsynth_app.imaging.labels import read_submitted_label, write_label
-from medsynth_app.imaging.marking import SyntheticMark, is_marked_synthetic, mark_of_file
+from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.studies import (
     PICTURE_ENDINGS,
@@ -328,32 +328,28 @@ class CaseDatastore(LocalDatastore):
         tag = check_tag(label_tag)
         image = read_volume(self.display_file(image_id), image_id)
         labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
-        mark = mark_of_file(self.display_file(image_id))
         with self._changing():
             model = self._model(image_id)
             if tag == FINAL:
-                version = self._keep_version(image_id, labels, image.affine, label_info, mark)
+                version = self._keep_version(image_id, labels, image.affine, label_info)
                 self._make_current(model, image_id, version)
             else:
                 name = f"{image_id}{LABEL_ENDING}"
-                write_label(labels, image.affine, self.root / "labels" / tag / name, mark)
+                target = self.root / "labels" / tag / name
+                write_label(labels, image.affine, target, mark_of_file(self.display_file(image_id)))
                 info = {**finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
                 model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
         return image_id
 
     def _keep_version(
-        self,
-        image_id: str,
-        labels: np.ndarray,
-        affine: np.ndarray,
-        label_info: Mapping[str, Any],
-        mark: SyntheticMark | None,
+        self, image_id: str, labels: np.ndarray, affine: np.ndarray, label_info: Mapping[str, Any]
     ) -> LabelVersion:
         current = self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}"
         if current.is_file():
             self.versions.adopt(image_id, current)
         info = finite(label_info)
         author = str(info.get("author") or info.get("client_id") or "")[:128]
+        mark = mark_of_file(self.display_file(image_id))
         return self.versions.add(image_id, labels, affine, info, author, mark)
 
     def _make_current(self, model: ImageLabelModel, image_id: str, version: LabelVersion) -> None:
