@@ -23,6 +23,8 @@ VESSEL_PERCENTILE = 90
 VESSEL_CORE_SHARE = 0.02
 VESSEL_OUTSIDE_SHARE = 0.35
 """A vessel's border is no core, and so much of it healthy."""
+VESSEL_LARGEST_SHARE = 0.03
+"""Of the whole tumour: more is the tumour itself."""
 EVERY_DIRECTION = np.ones((3, 3, 3))
 
 
@@ -54,13 +56,16 @@ def without_unproven_enhancement(
     foci, _ = ndimage.label(enhancing, structure=EVERY_DIRECTION)
     rest = (labels > 0) & ~enhancing
     result = labels.copy()
+    largest_vessel = VESSEL_LARGEST_SHARE * np.count_nonzero(labels)
     for index, box in enumerate(ndimage.find_objects(foci), start=1):
         wide = tuple(slice(max(0, side.start - NEIGHBOURHOOD), side.stop + NEIGHBOURHOOD) for side in box)
         focus = foci[wide] == index
         distance = ndimage.distance_transform_cdt(~focus, metric="chessboard")
         if _above_its_surroundings(uptake[wide], focus, rest[wide] & (distance <= NEIGHBOURHOOD)) < minimum_uptake:
             result[wide][focus] = TumorLabel.NECROTIC_CORE
-        elif _is_vessel(uptake[wide][focus], labels[wide][~focus & (distance <= SHELL)], vessel_uptake):
+        elif np.count_nonzero(focus) <= largest_vessel and _is_vessel(
+            uptake[wide][focus], labels[wide][~focus & (distance <= SHELL)], vessel_uptake
+        ):
             result[wide][focus] = 0
     return result
 

@@ -71,13 +71,16 @@ def test_nothing_is_changed_where_nothing_can_be_tested(change: str) -> None:
         ("border", 3.0, False, True),
         ("border", 8.0, True, True),
         ("inside", 8.0, False, True),
+        ("small tumour", 8.0, False, True),
     ],
-    ids=["a vessel", "less bright than blood", "beside necrosis", "within the tumour"],
+    ids=["a vessel", "less bright than blood", "beside necrosis", "within the tumour", "most of the tumour"],
 )
 def test_only_what_looks_like_a_vessel_is_taken_for_one(place: str, uptake: float, core: bool, kept: bool) -> None:
     labels, t1, t1ce = brain(first=0.0, second=0.0)
     labels[labels == 3] = 2
-    focus = (slice(7, 11), slice(16, 24), slice(16, 24)) if place == "border" else (slice(20, 24),) * 3
+    if place == "small tumour":
+        labels[16:, :, :] = 0
+    focus = (slice(20, 24),) * 3 if place == "inside" else (slice(7, 11), slice(16, 24), slice(16, 24))
     labels[focus] = 3
     t1ce[focus] += 0.5 * uptake
     if core:
