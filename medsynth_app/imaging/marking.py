@@ -117,7 +117,7 @@ def is_marked_synthetic(path: Path) -> bool:
 
 
 def mark_of_file(path: Path) -> SyntheticMark | None:
-    """The mark of a NIfTI file, for what is derived from it; None where it has none or was rewritten without it."""
+    """The mark of a NIfTI file, for what is derived from it; None where it has none of ours."""
     try:
         image: Any = nib.load(path)
     except (ImageFileError, OSError, EOFError):
@@ -126,7 +126,12 @@ def mark_of_file(path: Path) -> SyntheticMark | None:
     if record is None:
         return None
     kept = {each.name: record[each.name] for each in fields(SyntheticMark) if each.name in record}
-    return SyntheticMark(**kept)
+    try:
+        mark = SyntheticMark(**kept)
+        mark.as_dict()
+    except (TypeError, ValueError, InvalidValueError):
+        return None  # anybody can write a header: a record of another shape is no mark of ours
+    return mark
 
 
 def read_mark(image: nib.Nifti1Image) -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 """Marks of synthetic NIfTI files."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -8,8 +10,11 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.marking import (
+    EXTENSION_CODE,
+    MARK_KEY,
     SyntheticMark,
     is_synthetic,
+    mark_of_file,
     mark_synthetic,
     read_mark,
     synthetic_nifti,
@@ -29,6 +34,7 @@ def test_mark_survives_a_file(image: nib.Nifti1Image, tmp_path: Path) -> None:
     back = nib.load(tmp_path / "a.nii.gz")
     assert is_synthetic(back)
     assert read_mark(back) == MARK.as_dict()
+    assert mark_of_file(tmp_path / "a.nii.gz") == MARK
     assert back.header["descrip"].item() == b"SYNTHETIC MedSynth 0.1.0 tumor_case_synthesis seed=7"
 
 
@@ -70,3 +76,16 @@ def test_long_names_fit_the_header_field() -> None:
 def test_generator_name_is_one_word() -> None:
     with pytest.raises(InvalidValueError, match="generator: 'two words'"):
         SyntheticMark("two words", "0.1.0", 1)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"seed": 1}, {"generator": "two words", "version": "1", "seed": 1}, {"generator": 7, "version": "1", "seed": 1},
+     {"generator": "x", "version": "1", "seed": 1, "conditions": 3}],
+)  # fmt: skip
+def test_a_record_that_somebody_made_up_is_no_mark_and_no_defect(tmp_path: Path, record: dict[str, Any]) -> None:
+    image = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4))
+    text = json.dumps({MARK_KEY: record}).encode()
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(EXTENSION_CODE, text))
+    nib.save(image, tmp_path / "x.nii.gz")
+    assert mark_of_file(tmp_path / "x.nii.gz") is None
