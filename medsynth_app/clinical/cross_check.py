@@ -33,6 +33,7 @@ from medsynth_app.clinical.forward_model import (
     SymptomForwardModel,
 )
 from medsynth_app.clinical.lesion_library import LesionLibrary
+from medsynth_app.clinical.likelihood import LikelihoodTerms
 from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.score_interval import IntervalConfiguration, log_bayes_factor_interval
 from medsynth_app.clinical.symptom_model import (
@@ -335,17 +336,19 @@ class CrossChecker:
         self, case: CrossCheckCase, occupancy: np.ndarray, observations: Observations
     ) -> CrossCheckResult:
         dominance = RIGHT_DOMINANCE[case.handedness]
-        factors = self.evidence.log_bayes_factors(occupancy, observations, dominance)
+        terms = self.evidence.terms(occupancy, observations)
+        log_bayes_factor = terms.log_bayes_factor(dominance)
         mirrored = self.evidence.log_bayes_factor(occupancy[self.evidence.mirror], observations, dominance)
-        contributions = self._contributions(occupancy, observations, factors, dominance)
+        contributions = self._contributions(occupancy, observations, terms, dominance)
         score = _Score(
-            log_bayes_factor=float(factors[0]),
+            log_bayes_factor=log_bayes_factor,
             mirrored=mirrored,
             interval=log_bayes_factor_interval(
                 self.evidence,
                 occupancy,
                 observations,
                 dominance,
+                terms=terms,
                 shifted=case.shifted_occupancies,
                 configuration=self._interval,
             ),
@@ -373,7 +376,7 @@ class CrossChecker:
             components=component_support(
                 self.evidence,
                 occupancy,
-                float(factors[0]),
+                log_bayes_factor,
                 case.components,
                 observations,
                 dominance,
@@ -402,13 +405,14 @@ class CrossChecker:
         return float(middle), (float(min(low, middle)), float(max(high, middle)))
 
     def _contributions(
-        self, occupancy: np.ndarray, observations: Observations, factors: np.ndarray, dominance: float
+        self, occupancy: np.ndarray, observations: Observations, terms: LikelihoodTerms, dominance: float
     ) -> tuple[SymptomContribution, ...]:
         if not len(observations):
             return ()
+        factors = terms.leaving_one_out(dominance)
         probability = self.evidence.probability(occupancy, observations, dominance)
         activation = self.evidence.site_activation(occupancy, observations, dominance)
-        alone = self.evidence.log_bayes_factors_alone(occupancy, observations, dominance)
+        alone = terms.alone(dominance)
         rows = []
         for row, answer in enumerate(observations.reported):
             definition = self.definitions[answer.id]
@@ -449,7 +453,7 @@ class CrossChecker:
         total = float(activation.sum())
         if total <= 1e-9:
             return ()
-        order = np.argsort(-activation, kind="stable")[:count]
+        order = _largest_first(activation)[:count]
         return tuple(
             SiteShare(self.sites[i].region.code, self.sites[i].side.value, float(activation[i] / total))
             for i in order
@@ -555,7 +559,7 @@ class CrossChecker:
         numbers = self.configuration
         eligible = (occupancy < numbers.untouched_occupancy) & (lift >= numbers.suspected_lift)
         eligible &= (after >= numbers.suspected_probability) & (relevant.max(axis=0) >= 0.25)
-        order = [index for index in np.argsort(-after, kind="stable") if eligible[index]]
+        order = [index for index in _largest_first(after) if eligible[index]]
         return tuple(
             SuspectedSite(
                 self.sites[i].region.code,
@@ -585,6 +589,11 @@ class _Score:
         both = float(np.logaddexp(self.log_bayes_factor, self.mirrored) - np.log(2.0))
         shift = both - self.log_bayes_factor
         return _Score(both, both, (self.interval[0] + shift, self.interval[1] + shift))
+
+
+def _largest_first(values: np.ndarray) -> np.ndarray:
+    """Positions by value; mirror sites tie, and the last digits of a matrix product are no reason to prefer one."""
+    return np.argsort(-np.round(values, 6), kind="stable")
 
 
 def weight_word(nats: float) -> str:

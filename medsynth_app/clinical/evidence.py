@@ -26,8 +26,9 @@ from functools import cached_property
 
 import numpy as np
 
-from medsynth_app.clinical.forward_model import LEFT, RIGHT, SymptomForwardModel
+from medsynth_app.clinical.forward_model import SymptomForwardModel
 from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
+from medsynth_app.clinical.likelihood import LikelihoodTerms, dominance_chance
 from medsynth_app.clinical.symptom_model import (
     ReportedSide,
     ReportedSymptom,
@@ -236,41 +237,10 @@ class SymptomEvidence:
         self, occupancy: np.ndarray, observations: Observations, right_dominance: float
     ) -> float:
         """log BF in nats of a mask's occupancy (sites,); 0 without observations."""
-        if not len(observations):
-            return 0.0
-        of_mask, of_others = self.log_terms(occupancy, observations)
-        dominance = dominance_chance(right_dominance)[:, None]
-        mask, _ = _log_sum(of_mask[..., None], dominance)
-        others, _ = _log_sum(of_others, dominance * self.alternatives(occupancy))
-        return mask - others
+        return self.terms(occupancy, observations).log_bayes_factor(right_dominance)
 
-    def log_bayes_factors(
-        self, occupancy: np.ndarray, observations: Observations, right_dominance: float
-    ) -> np.ndarray:
-        """(1 + n,): log BF with all observations, then without each of them in turn."""
-        if not len(observations):
-            return np.zeros(1)
-        of_mask, of_others = self.log_terms(occupancy, observations)
-        dominance = dominance_chance(right_dominance)
-        mask = _log_sums(of_mask[..., None], dominance[:, None])
-        return mask - _log_sums(of_others, dominance[:, None] * self.alternatives(occupancy))
-
-    def log_bayes_factors_alone(
-        self, occupancy: np.ndarray, observations: Observations, right_dominance: float
-    ) -> np.ndarray:
-        """(n,) log BF of each observation on its own."""
-        of_mask, of_others = self.log_terms(occupancy, observations)
-        dominance = dominance_chance(right_dominance)
-        expected = np.exp(of_others) @ self.alternatives(occupancy) @ dominance
-        return np.log(np.exp(of_mask) @ dominance) - np.log(expected)
-
-    def log_terms(self, occupancy: np.ndarray, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
-        """Log-likelihood of each observation.
-
-        Returns:
-            Of the mask (n, dominance 2), and of its alternatives (n, dominance 2, lesions + 1): the library
-            and, last, the mirrored mask.
-        """
+    def terms(self, occupancy: np.ndarray, observations: Observations) -> LikelihoodTerms:
+        """What each observation says of a mask (sites,) and of its alternatives: the score's raw material."""
         present, rows = observations.present, observations.index
         both = np.stack([occupancy, occupancy[self.mirror]])
         saturation = self.forward.saturation(both, rows)
@@ -286,17 +256,11 @@ class SymptomEvidence:
             capped(of_others, of_mask[present], explained), observations.side_chance[present]
         )
         of_mirror = self._mask_terms(of_both[..., 1], observations)
-        terms[~present] = np.append(
-            self._denied_terms(observations), of_mirror[~present][..., None], axis=-1
+        terms[~present, :, :-1] = self._denied_terms(observations)
+        terms[~present, :, -1] = of_mirror[~present]
+        return LikelihoodTerms(
+            self._mask_terms(of_mask[..., 0], observations), terms, self.alternatives(occupancy)
         )
-        return self._mask_terms(of_mask[..., 0], observations), terms
-
-    def denied_total(
-        self, observations: Observations, occupancy: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Summed log-likelihood of the denials: mask (dominance 2,), alternatives (2, lesions + 1)."""
-        of_mask, of_others = self.log_terms(occupancy, observations)
-        return of_mask[~observations.present].sum(axis=0), of_others[~observations.present].sum(axis=0)
 
     def _mask_terms(self, probability: np.ndarray, observations: Observations) -> np.ndarray:
         """(n, dominance 2) from (n, body side 2, dominance 2)."""
@@ -374,36 +338,5 @@ def present_terms(probability: np.ndarray, side_chance: np.ndarray) -> np.ndarra
     return np.log((probability * weight).sum(axis=1))
 
 
-def _log_sum(terms: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """log of the weighted sum over all other axes of exp(sum of terms over the first one).
-
-    Args:
-        terms: (n, dominance 2, lesions).
-        weights: (dominance 2, lesions).
-
-    Returns:
-        The logarithm, and each place's share (dominance 2, lesions) of the sum.
-    """
-    total = terms.sum(axis=0)
-    shift = float(total.max())
-    likelihood = weights * np.exp(total - shift)
-    whole = float(likelihood.sum())
-    return shift + float(np.log(whole)), likelihood / whole
-
-
-def _log_sums(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(1 + n,) the logarithm of `_log_sum` with all terms, then leaving each one out."""
-    whole, share = _log_sum(terms, weights)
-    without = np.einsum("ndl,dl->n", np.exp(-terms), share)
-    return whole + np.concatenate([[0.0], np.log(without)])
-
-
 def _normalised(observations: Observations) -> np.ndarray:
     return observations.side_chance / observations.side_chance.sum(axis=1, keepdims=True)
-
-
-def dominance_chance(right_dominance: float) -> np.ndarray:
-    """(2,) chance that language sits left, right."""
-    chance = np.empty(2)
-    chance[LEFT], chance[RIGHT] = 1.0 - right_dominance, right_dominance
-    return chance

@@ -20,6 +20,7 @@ import numpy as np
 
 from medsynth_app.clinical.evidence import Observations, SymptomEvidence, capped
 from medsynth_app.clinical.forward_model import LEFT, RIGHT, saturation_of
+from medsynth_app.clinical.likelihood import LikelihoodTerms
 from medsynth_app.clinical.symptom_model import SymptomDefinition
 
 _DOMINANCE_SAMPLE = 100.0
@@ -50,6 +51,7 @@ def log_bayes_factor_interval(
     observations: Observations,
     right_dominance: float,
     *,
+    terms: LikelihoodTerms | None = None,
     shifted: np.ndarray | None = None,
     seed: int = 0,
     configuration: IntervalConfiguration = IntervalConfiguration(),
@@ -61,6 +63,7 @@ def log_bayes_factor_interval(
         occupancy: (sites,) of the mask.
         observations: the patient's answers.
         right_dominance: probability that language sits in the right hemisphere.
+        terms: the evidence's terms of this mask, where they are at hand.
         shifted: (any number, sites), occupancies of the mask moved by plausible registration errors.
         seed: where the random numbers start.
         configuration: the numbers used.
@@ -76,7 +79,8 @@ def log_bayes_factor_interval(
     others = np.vstack([evidence.library.occupancy[chosen], occupancy[evidence.mirror]])
     of_mask, of_others = _present_log_likelihoods(evidence, observations, rows, masks, others)
     # denials weigh little: their own uncertainty is left out
-    denied_mask, denied_others = evidence.denied_total(observations, occupancy)
+    terms = evidence.terms(occupancy, observations) if terms is None else terms
+    denied_mask, denied_others = terms.total(~observations.present)
     replicates = _replicate_log_bayes_factors(
         of_mask + denied_mask[:, None],
         of_others + denied_others[:, None, np.append(chosen, -1)],

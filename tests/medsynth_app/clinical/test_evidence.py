@@ -214,7 +214,7 @@ def test_leave_one_out_agrees_with_leaving_one_out(evidence: SymptomEvidence, to
         ReportedSymptom("hemianopia", DENIED, LEFT),
     ]
     observations = compile_observations(answers, evidence.definitions)
-    factors = evidence.log_bayes_factors(mask, observations, 0.04)
+    factors = evidence.terms(mask, observations).leaving_one_out(0.04)
     for row, answer in enumerate(observations.reported):
         rest = [other for other in observations.reported if other is not answer]
         assert factors[row + 1] == pytest.approx(_score(evidence, mask, *rest), abs=1e-9)
@@ -224,7 +224,7 @@ def test_alone_agrees_with_a_score_of_one(evidence: SymptomEvidence, toy_sites: 
     mask = _mask(toy_sites, M1_HAND_left=0.4)
     answers = [ReportedSymptom("arm_weakness", PRESENT, RIGHT), ReportedSymptom("hemianopia", DENIED)]
     observations = compile_observations(answers, evidence.definitions)
-    alone = evidence.log_bayes_factors_alone(mask, observations, 0.04)
+    alone = evidence.terms(mask, observations).alone(0.04)
     for row, answer in enumerate(observations.reported):
         assert alone[row] == pytest.approx(_score(evidence, mask, answer))
 
