@@ -23,7 +23,7 @@ from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.imaging.reading import is_image_name, read_volume
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES
+from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, Modality
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +42,39 @@ class SourceVolume:
     Attributes:
         name: for choosing validation cases: the case folder's or the file's name.
         files: one image file, or the slices of a DICOM series.
+        sequence: flair, t1, t1ce or t2, where name or header tell; else empty.
     """
 
     name: str
     files: tuple[Path, ...]
+    sequence: str = ""
 
     def read(self) -> Volume:
         """The volume, (C, X, Y, Z); raises as the readers do."""
         if len(self.files) == 1 and is_image_name(self.files[0].name):
             return read_volume(self.files[0], self.name)
         return read_series(self.files, self.name)
+
+
+@dataclass(frozen=True)
+class Cubes:
+    """Volumes that were read.
+
+    Attributes:
+        array: (N, 1, R, R, R) float32 in 0..1.
+        spacings: mm, voxel size of each.
+        sequences: of each, empty where unknown.
+    """
+
+    array: np.ndarray
+    spacings: tuple[float, ...]
+    sequences: tuple[str, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The sequences, where every volume's is known and there are several; else none."""
+        found = tuple(name.value for name in Modality if name.value in self.sequences)
+        return found if len(found) > 1 and "" not in self.sequences else ()
 
 
 def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
@@ -71,7 +94,7 @@ def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
             stem = path.name[
                 : -len("".join(path.suffixes[-2:] if path.name.endswith(".nii.gz") else path.suffixes[-1:]))
             ]
-            found.append(SourceVolume(stem, (path,)))
+            found.append(SourceVolume(stem, (path,), _sequence_of(stem)))
     found += _dicom_series(folder, sequence)
     if len(found) < FEWEST_VOLUMES:
         wanted = f" of the sequence {sequence!r}" if sequence else ""
@@ -96,8 +119,14 @@ def _dicom_series(folder: Path, sequence: str) -> list[SourceVolume]:
     for uid, series in facts.items():
         if series.modality in DICOM_MODALITIES and not series.synthetic and _is_sequence(series, sequence):
             paths = tuple(files[uid])
-            found.append(SourceVolume(f"{paths[0].parent.name} {series.title}", paths))
+            known = modality_of(series)
+            name = f"{paths[0].parent.name} {series.title}"
+            found.append(SourceVolume(name, paths, known.value if known else ""))
     return sorted(found, key=lambda volume: volume.name)
+
+
+def _sequence_of(stem: str) -> str:
+    return next((name.value for name in Modality if stem.endswith(name.file_suffixes)), "")
 
 
 def _is_sequence(series: SeriesFacts, sequence: str) -> bool:
@@ -135,29 +164,22 @@ def split(
     return training, [volume for volume in volumes if volume.name in kept]
 
 
-def read_cubes(
-    volumes: Sequence[SourceVolume], resolution: int, volume_type: str
-) -> tuple[np.ndarray, list[float]]:
+def read_cubes(volumes: Sequence[SourceVolume], resolution: int, volume_type: str) -> Cubes:
     """Volumes as cubes; what cannot be read is left out with a warning.
-
-    Returns:
-        (N, 1, R, R, R) float32 in 0..1, and the voxel size of each cube in mm.
 
     Raises:
         InvalidValueError: none could be read.
     """
-    cubes, spacings = [], []
+    read: list[tuple[np.ndarray, float, str]] = []
     for volume in volumes:
         try:
-            cube, spacing = to_cube(volume.read(), resolution, volume_type)
+            read.append((*to_cube(volume.read(), resolution, volume_type), volume.sequence))
         except MedSynthError as error:
             logger.warning("left out: %s", error.message)
-            continue
-        cubes.append(cube)
-        spacings.append(spacing)
-    if not cubes:
+    if not read:
         raise InvalidValueError(f"data: none of {len(volumes)} volumes can be read")
-    return np.stack(cubes), spacings
+    cubes, spacings, sequences = zip(*read)
+    return Cubes(np.stack(cubes), spacings, sequences)
 
 
 def to_cube(volume: Volume, resolution: int, volume_type: str) -> tuple[np.ndarray, float]:

@@ -12,14 +12,15 @@ import torch
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
 from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
-from medsynth_app.synthesis.latent_flow.training import train_flow
+from medsynth_app.synthesis.latent_flow.training import Codes, train_flow
 from medsynth_app.synthesis.peak_memory import peak_memory_gb
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, channels_of
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, encode_mean
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder, encode_mean
 from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
-from medsynth_app.synthesis.volume_data import find_volumes, read_cubes, split
+from medsynth_app.synthesis.vae_gan.transforms import augmented
+from medsynth_app.synthesis.volume_data import Cubes, find_volumes, read_cubes, split
 from medsynth_app.synthesis.weights import ENDING
 
 STAGES = ("vae", "diffusion")
@@ -29,8 +30,9 @@ TRAINER_OPTIONS = (
     Option("sequence", "", "Only image files named ..._SEQUENCE, for example flair; empty = all."),
     Option("validation", "", "Beginnings of names that are held out; empty = a fifth by the seed."),
     Option("resolution", 64, "Voxels a side.", minimum=16, maximum=256),
-    Option("channels", "16,32,64", "Of each level of the network."),
+    Option("channels", "16,32", "Of each level of the network; the first has half of the side."),
     Option("flow_channels", "32,64", "Of each level of the diffusion's network, multiples of 16."),
+    Option("copies", 3, "Augmented copies of each volume, for the diffusion.", minimum=0, maximum=1000),
     Option("latent_channels", 4, "Of the code.", minimum=1, maximum=64),
     Option("steps", 2000, "Updates in all.", minimum=1, maximum=10_000_000),
     Option("batch_size", 2, "Volumes an update.", minimum=1, maximum=1024),
@@ -87,9 +89,9 @@ def train_volume_synthesis(
     )
     volumes = find_volumes(data, str(options["sequence"]))
     training, validation = split(volumes, str(options["validation"]), int(options["seed"]))
-    cubes, spacings = read_cubes(training, resolution, volume_type)
-    held_out = read_cubes(validation, resolution, volume_type)[0] if validation else cubes[:0]
-    trained_on = f"{len(cubes)} volumes of {data.name}{_of(options)}, {len(held_out)} held out"
+    cubes = read_cubes(training, resolution, volume_type)
+    held_out = read_cubes(validation, resolution, volume_type) if validation else Cubes(cubes.array[:0], (), ())
+    trained_on = f"{len(cubes.array)} volumes of {data.name}{_of(options)}, {len(held_out.array)} held out"
     into = publish_to or folder
     stage_folder = folder / f"{options['stage']}-{volume_type}"
     autoencoder = into / f"{weights_name('vae_gan', volume_type)}{ENDING}"
@@ -107,9 +109,10 @@ def train_volume_synthesis(
         ),
         loop=_loop(options, configuration),
         volume_type=volume_type,
-        training=cubes,
-        validation=held_out,
-        spacing_mm=float(np.mean(spacings)),
+        training=cubes.array,
+        validation=held_out.array,
+        sequences=cubes.sequences if cubes.kinds else (),
+        spacing_mm=float(np.mean(cubes.spacings)),
         trained_on=trained_on,
     )
     figures = train_vae(run, stage_folder, autoencoder, where, report)
@@ -118,8 +121,8 @@ def train_volume_synthesis(
 
 def _train_flow(
     autoencoder: Path,
-    cubes: np.ndarray,
-    held_out: np.ndarray,
+    cubes: Cubes,
+    held_out: Cubes,
     facts: Mapping[str, Any],
     options: Mapping[str, Any],
     folder: Path,
@@ -134,31 +137,31 @@ def _train_flow(
         )
     vae, stored = load_vae(autoencoder)
     shape = VaeConfiguration.from_dict(stored.configuration)
-    if cubes.shape[-1] != shape.resolution:
+    if cubes.array.shape[-1] != shape.resolution:
         raise InvalidValueError(
-            f"resolution: {cubes.shape[-1]} differs from that of {autoencoder.name}, {shape.resolution}"
+            f"resolution: {cubes.array.shape[-1]} differs from that of {autoencoder.name}, {shape.resolution}"
         )
-    vae = vae.to(device)
-    codes, kept = (
-        encode_mean(vae, torch.from_numpy(part).to(device)).cpu()
-        if len(part)
-        else torch.zeros(0, *shape.latent_shape)
-        for part in (cubes, held_out)
-    )
+    kinds, seed = cubes.kinds, int(options["seed"])
+    flow = FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"]), kinds)
+    learned = _codes(vae.to(device), cubes, kinds, int(options["copies"]), seed)
+    kept = _codes(vae, held_out, kinds, 0, seed) if len(held_out.array) else learned.chosen(slice(0, 0))
     figures = train_flow(
-        FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"])),
-        _loop(options, shape),
-        codes,
-        kept,
-        stored.sha256,
-        facts,
-        folder,
-        target,
-        device,
-        report,
+        flow, _loop(options, shape), learned, kept, stored.sha256, facts, folder, target, device, report
     )
-    store_reference(target, cubes, held_out)
+    store_reference(target, cubes.array, held_out.array)
     return figures
+
+
+def _codes(vae: VolumeAutoencoder, cubes: Cubes, kinds: tuple[str, ...], copies: int, seed: int) -> Codes:
+    """Codes of volumes as they are, and of so many augmented copies of each."""
+    device = next(vae.parameters()).device
+    chance = torch.Generator().manual_seed(seed)
+    originals = torch.from_numpy(cubes.array)
+    parts = [originals, *(augmented(originals, chance) for _ in range(copies))]
+    # A volume of an unknown sequence is of kind 0, as one whose sequence is left open.
+    numbers = torch.tensor([1 + kinds.index(name) if name in kinds else 0 for name in cubes.sequences])
+    codes = torch.cat([encode_mean(vae, part.to(device)).cpu() for part in parts])
+    return Codes(codes, numbers.repeat(len(parts)))
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:

@@ -15,13 +15,19 @@ from medsynth_app.synthesis.latent_flow.losses import sample
 from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, build_flow
 from medsynth_app.synthesis.latent_flow.training import KIND
 from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE
-from medsynth_app.synthesis.vae_gan.generator import cube_as_volume, load_vae, weights_name
+from medsynth_app.synthesis.vae_gan.generator import (
+    SEQUENCE,
+    asked_sequence,
+    cube_as_volume,
+    load_vae,
+    weights_name,
+)
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, decode
 from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
 
 NAME = "volume_synthesis.diffusion"
 CONDITIONS = ConditionTable(
-    (VOLUME_TYPE, Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200))
+    (VOLUME_TYPE, SEQUENCE, Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200))
 )
 
 
@@ -51,11 +57,15 @@ class FlowGenerator:
                 "train the stage diffusion again",
                 code="weights_mismatch",
             )
-        flow = _built(stored)
-        shape = (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape)
-        chance = torch.Generator().manual_seed(request.seed)
+        configuration = FlowConfiguration.from_dict(stored.configuration)
+        flow = _built(stored, configuration)
+        kind = torch.tensor([asked_sequence(request.conditions, configuration.sequences, name)])
         code = sample(
-            flow, shape, int(request.conditions["steps"]), chance, lambda share: progress(0.9 * share)
+            lambda code, time: flow(code, time, class_labels=kind),
+            (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape),
+            int(request.conditions["steps"]),
+            torch.Generator().manual_seed(request.seed),
+            lambda share: progress(0.9 * share),
         )
         code = code * float(stored.notes["deviation"]) + float(stored.notes["mean"])
         cube = decode(vae, code)[0].numpy()
@@ -63,8 +73,8 @@ class FlowGenerator:
         return cube_as_volume(cube, autoencoder, mark)
 
 
-def _built(stored: StoredWeights) -> nn.Module:
-    flow = build_flow(FlowConfiguration.from_dict(stored.configuration))
+def _built(stored: StoredWeights, configuration: FlowConfiguration) -> nn.Module:
+    flow = build_flow(configuration)
     try:
         flow.load_state_dict(dict(stored.tensors))
     except RuntimeError as error:

@@ -10,7 +10,10 @@ from monai.networks.nets import DiffusionModelUNet
 
 from medsynth_app.errors import InvalidValueError
 
-NORM_GROUPS = 16
+CHANNEL_STEP = 16
+NORM_GROUPS = 4
+"""Few: MONAI's block adds time and kind to each channel before the norm, which takes out what a whole group shares;
+with one channel in each group nothing of them is left, with two half."""
 
 
 @dataclass(frozen=True)
@@ -20,30 +23,43 @@ class FlowConfiguration:
     Attributes:
         latent_channels: of the codes.
         channels: of each level, multiples of 16; the side of the code is halved between them.
+        sequences: what a volume may be asked to be; empty = nothing can be asked for.
     """
 
     latent_channels: int
     channels: tuple[int, ...] = (32, 64)
+    sequences: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.channels or any(c < 1 or c % NORM_GROUPS for c in self.channels):
-            raise InvalidValueError(f"channels: {self.channels} must be multiples of {NORM_GROUPS}")
+        if not self.channels or any(c < 1 or c % CHANNEL_STEP for c in self.channels):
+            raise InvalidValueError(f"channels: {self.channels} must be multiples of {CHANNEL_STEP}")
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
-        return {"latent_channels": self.latent_channels, "channels": list(self.channels)}
+        return {
+            "latent_channels": self.latent_channels,
+            "channels": list(self.channels),
+            "sequences": list(self.sequences),
+        }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> FlowConfiguration:
         """Of a weights file; InvalidValueError where it is incomplete."""
         try:
-            return cls(int(record["latent_channels"]), tuple(int(c) for c in record["channels"]))
+            return cls(
+                int(record["latent_channels"]),
+                tuple(int(c) for c in record["channels"]),
+                tuple(str(name) for name in record["sequences"]),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidValueError("weights: lack the shape of their network") from error
 
 
 def build_flow(configuration: FlowConfiguration) -> DiffusionModelUNet:
-    """Codes (N, C, x, y, z) and times (N,) in 0..1000 -> velocity of the same shape."""
+    """Codes (N, C, x, y, z), times (N,) in 0..1000 and ``class_labels`` (N,) -> velocity of the codes' shape.
+
+    A label is 0 (open) or 1 + the sequence's place.
+    """
     levels = len(configuration.channels)
     return DiffusionModelUNet(
         spatial_dims=3,
@@ -53,5 +69,6 @@ def build_flow(configuration: FlowConfiguration) -> DiffusionModelUNet:
         channels=configuration.channels,
         attention_levels=(*(False,) * (levels - 1), True),
         norm_num_groups=NORM_GROUPS,
-        num_head_channels=NORM_GROUPS,
+        num_head_channels=CHANNEL_STEP,
+        num_class_embeds=1 + len(configuration.sequences),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,29 @@ from medsynth_app.synthesis.weights import save_weights
 
 KIND = "latent_flow"
 VALIDATION_REPEATS = 4
+LEFT_OPEN = 0.1
+"""Share of training codes whose sequence is not told, so that it may be left open."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes of volumes.
+
+    Attributes:
+        array: (N, C, x, y, z) float32.
+        kinds: (N,) int64: 1 + place of the volume's sequence, 0 = unknown.
+    """
+
+    array: torch.Tensor
+    kinds: torch.Tensor
+
+    def chosen(self, rows: slice | torch.Tensor) -> Codes:
+        """The codes of these rows."""
+        return Codes(self.array[rows], self.kinds[rows])
+
+    def scaled(self, mean: float, deviation: float) -> Codes:
+        """Shifted and divided."""
+        return Codes((self.array - mean) / deviation, self.kinds)
 
 
 class FlowLearner:
@@ -23,7 +47,7 @@ class FlowLearner:
 
     Args:
         configuration: shape of the network.
-        codes: (N, C, x, y, z) of training volumes, of unit variance.
+        codes: of training volumes, of unit variance.
         held_out: the same of validation volumes, may be empty.
         rate: learning rate.
         device: where it runs.
@@ -33,7 +57,7 @@ class FlowLearner:
     averaged: Sequence[str] = ("flow",)
 
     def __init__(
-        self, configuration: FlowConfiguration, codes: torch.Tensor, held_out: torch.Tensor, rate: float,
+        self, configuration: FlowConfiguration, codes: Codes, held_out: Codes, rate: float,
         device: torch.device, seed: int = 0,
     ) -> None:  # fmt: skip
         torch.manual_seed(seed)
@@ -45,32 +69,40 @@ class FlowLearner:
         }
 
     def draw(self, count: int, resolution: int, chance: torch.Generator) -> torch.Tensor:
-        """A batch of codes; they have one resolution."""
-        return self.codes[torch.randint(len(self.codes), (count,), generator=chance)]
+        """Rows of a batch, (count,); all codes have one resolution."""
+        return torch.randint(len(self.codes.array), (count,), generator=chance)
 
     def loss(
         self, phase: str, part: torch.Tensor, chance: torch.Generator, step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """The flow's loss."""
-        loss = flow_loss(self.flow, part, chance)
+        batch = self.codes.chosen(part.cpu())
+        told = torch.rand(len(part), generator=chance) >= LEFT_OPEN
+        loss = self._flow_loss(self.flow, Codes(batch.array, batch.kinds * told), chance)
         return loss, {"flow": float(loss.detach())}
 
     @torch.no_grad()
     def validate(self, modules: Mapping[str, nn.Module]) -> dict[str, float]:
         """Loss of held-out codes, always with the same noise."""
-        if not len(self.held_out):
+        if not len(self.held_out.array):
             return {}
+        rows = torch.arange(len(self.held_out.array)).repeat(VALIDATION_REPEATS)
         chance = torch.Generator().manual_seed(0)
-        codes = self.held_out.repeat(VALIDATION_REPEATS, 1, 1, 1, 1).to(self.device)
-        loss = float(flow_loss(modules["flow"], codes, chance))
-        return {"flow": loss, "score": -loss}
+        losses = [float(self._flow_loss(modules["flow"], self.held_out.chosen(row), chance)) for row in rows.split(4)]
+        return {"flow": sum(losses) / len(losses), "score": -sum(losses) / len(losses)}
+
+    def _flow_loss(self, flow: nn.Module, codes: Codes, chance: torch.Generator) -> torch.Tensor:
+        kinds = codes.kinds.to(self.device)
+        return flow_loss(
+            lambda code, time: flow(code, time, class_labels=kinds), codes.array.to(self.device), chance
+        )
 
 
 def train_flow(
     configuration: FlowConfiguration,
     loop: LoopConfiguration,
-    codes: torch.Tensor,
-    held_out: torch.Tensor,
+    codes: Codes,
+    held_out: Codes,
     autoencoder_sha256: str,
     facts: Mapping[str, Any],
     folder: Path,
@@ -82,7 +114,7 @@ def train_flow(
 
     Args:
         configuration / loop: see there.
-        codes / held_out: (N, C, x, y, z) as the autoencoder gave them; scaled here.
+        codes / held_out: as the autoencoder gave them; scaled here.
         autoencoder_sha256: the weights belong to this autoencoder only.
         facts: ``trained_on`` and ``volume_type``.
         folder: of checkpoints.
@@ -90,11 +122,11 @@ def train_flow(
         device: where it runs.
         report: told about progress.
     """
-    mean, deviation = float(codes.mean()), float(codes.std())
+    mean, deviation = float(codes.array.mean()), float(codes.array.std())
     learner = FlowLearner(
         configuration,
-        (codes - mean) / deviation,
-        (held_out - mean) / deviation,
+        codes.scaled(mean, deviation),
+        held_out.scaled(mean, deviation),
         loop.learning_rate,
         device,
         loop.seed,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from monai.networks.nets import AutoencoderKL
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
@@ -18,15 +17,23 @@ from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE, VOLUME_TYPES
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, build_vae, decode
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder, decode
 from medsynth_app.synthesis.vae_gan.training import KIND
 from medsynth_app.synthesis.volume_data import unscaled
 from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
+from medsynth_app.vocabulary import Modality
 
 NAME = "volume_synthesis.vae_gan"
+SEQUENCE = Option(
+    "sequence",
+    "",
+    "MR sequence, where the weights were trained on several; empty = any.",
+    ("", *(sequence.value for sequence in Modality)),
+)
 LEARNED_CONDITIONS = ConditionTable(
     (
         VOLUME_TYPE,
+        SEQUENCE,
         Option("variety", 1.0, "Width of the distribution that codes are drawn from.", minimum=0, maximum=2),
     )
 )
@@ -54,9 +61,10 @@ class VaeGenerator:
             InvalidValueError: no weights of that type are here.
         """
         volume_type = str(request.conditions["volume_type"])
-        path = self.store.require(weights_name("vae_gan", volume_type), f"vae_gan of {volume_type}")
-        vae, stored = load_vae(path)
-        code = draw_code(stored, request.seed, float(request.conditions["variety"]))
+        name = f"vae_gan of {volume_type}"
+        vae, stored = load_vae(self.store.require(weights_name("vae_gan", volume_type), name))
+        kind = asked_sequence(request.conditions, stored.notes.get("sequences", ()), name)
+        code = draw_code(stored, kind, request.seed, float(request.conditions["variety"]))
         progress(0.3)
         cube = decode(vae, code)[0].numpy()
         progress(1.0)
@@ -65,7 +73,7 @@ class VaeGenerator:
         ))  # fmt: skip
 
 
-def load_vae(path: Path) -> tuple[AutoencoderKL, StoredWeights]:
+def load_vae(path: Path) -> tuple[VolumeAutoencoder, StoredWeights]:
     """The autoencoder of a weights file, kept until the file changes.
 
     Raises:
@@ -75,9 +83,9 @@ def load_vae(path: Path) -> tuple[AutoencoderKL, StoredWeights]:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, changed: int) -> tuple[AutoencoderKL, StoredWeights]:
+def _load(path: Path, changed: int) -> tuple[VolumeAutoencoder, StoredWeights]:
     stored = load_weights(path, KIND)
-    vae = build_vae(VaeConfiguration.from_dict(stored.configuration))
+    vae = VolumeAutoencoder(VaeConfiguration.from_dict(stored.configuration))
     try:
         vae.load_state_dict({n: t for n, t in stored.tensors.items() if not n.startswith("codes.")})
     except RuntimeError as error:
@@ -85,13 +93,28 @@ def _load(path: Path, changed: int) -> tuple[AutoencoderKL, StoredWeights]:
     return vae.eval().requires_grad_(False), stored
 
 
-def draw_code(stored: StoredWeights, seed: int, variety: float) -> torch.Tensor:
-    """A code (1, C, x, y, z) from the distribution of the training codes."""
+def asked_sequence(conditions: Mapping[str, Any], known: Sequence[str], name: str) -> int:
+    """0 where the sequence is left open, else 1 + its place among those that the weights know.
+
+    Raises:
+        InvalidValueError: the weights do not know it.
+    """
+    asked = str(conditions["sequence"])
+    if asked and asked not in known:
+        told = f"know {', '.join(known)}" if known else "were trained on one kind of image only; leave it out"
+        raise InvalidValueError(f"sequence: {asked!r} cannot be asked for, the weights of {name} {told}")
+    return 1 + list(known).index(asked) if asked else 0
+
+
+def draw_code(stored: StoredWeights, kind: int, seed: int, variety: float) -> torch.Tensor:
+    """A code (1, C, x, y, z) from the distribution of the training codes of one sequence; 0 = any."""
     chance = torch.Generator().manual_seed(seed)
-    mean, components = stored.tensors["codes.mean"], stored.tensors["codes.components"]
+    means = stored.tensors["codes.mean"]
+    row = kind - 1 if kind else seed % len(means)
+    components = stored.tensors["codes.components"][row]
     shares = torch.randn(len(components), generator=chance)
-    noise = torch.randn(len(mean), generator=chance) * stored.tensors["codes.residual"]
-    code = mean + variety * (shares @ components + noise)
+    noise = torch.randn(means.shape[1], generator=chance) * stored.tensors["codes.residual"][row]
+    code = means[row] + variety * (shares @ components + noise)
     return code.view(1, *VaeConfiguration.from_dict(stored.configuration).latent_shape)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.networks.nets import AutoencoderKL, PatchDiscriminator
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.vae_gan.patches import PatchCode, folded, unfolded
 
 NORM_GROUPS = 8
+STEM = 2
+"""Voxels a side that the network sees as one place with eight channels: an eighth of the work of single voxels."""
+FIRST_LOG_VARIANCE = -6.0
+"""Of a code before training: noise a twentieth of what the code tells."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class VaeConfiguration:
 
     Attributes:
         resolution: voxels a side of the cubes.
-        channels: of each level; every level after the first halves the side.
+        channels: of each level; the first has half of the cube's side, every further one half of the one before.
         latent_channels: of the code.
         checkpointing: compute activations again instead of keeping them (less memory, a third more time).
 
@@ -30,7 +35,7 @@ class VaeConfiguration:
     """
 
     resolution: int = 64
-    channels: tuple[int, ...] = (16, 32, 64)
+    channels: tuple[int, ...] = (16, 32)
     latent_channels: int = 4
     checkpointing: bool = False
 
@@ -49,7 +54,7 @@ class VaeConfiguration:
     @property
     def downsampling(self) -> int:
         """Voxels a side that make one place of the code."""
-        return 2 ** (len(self.channels) - 1)
+        return STEM * 2 ** (len(self.channels) - 1)
 
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
@@ -74,22 +79,50 @@ class VaeConfiguration:
             raise InvalidValueError("weights: lack the shape of their autoencoder") from error
 
 
-def build_vae(configuration: VaeConfiguration) -> AutoencoderKL:
-    """The autoencoder: (N, 1, R, R, R) in 0..1 -> reconstruction, mean and standard deviation of the code."""
-    levels = len(configuration.channels)
-    return AutoencoderKL(
-        spatial_dims=3,
-        in_channels=1,
-        out_channels=1,
-        num_res_blocks=(1,) * levels,
-        channels=configuration.channels,
-        attention_levels=(False,) * levels,
-        latent_channels=configuration.latent_channels,
-        norm_num_groups=NORM_GROUPS,
-        with_encoder_nonlocal_attn=False,
-        with_decoder_nonlocal_attn=False,
-        use_checkpoint=configuration.checkpointing,
-    )
+class VolumeAutoencoder(nn.Module):
+    """A linear code of patches, and a network that adds what it leaves out.
+
+    Before training the network adds nothing: the reconstruction is that of the patches' principal components, and
+    training starts from there instead of from noise. The network is MONAI's ``AutoencoderKL`` on patches of two voxels
+    a side.
+
+    Args:
+        configuration: its shape.
+    """
+
+    def __init__(self, configuration: VaeConfiguration) -> None:
+        super().__init__()
+        levels = len(configuration.channels)
+        self.linear = PatchCode(configuration.downsampling, configuration.latent_channels)
+        self.network = AutoencoderKL(
+            spatial_dims=3,
+            in_channels=STEM**3,
+            out_channels=STEM**3,
+            num_res_blocks=(1,) * levels,
+            channels=configuration.channels,
+            attention_levels=(False,) * levels,
+            latent_channels=configuration.latent_channels,
+            norm_num_groups=NORM_GROUPS,
+            with_encoder_nonlocal_attn=False,
+            with_decoder_nonlocal_attn=False,
+            use_checkpoint=configuration.checkpointing,
+        )
+        last = cast(nn.ModuleList, self.network.decoder.blocks)[-1]
+        for silent in (self.network.quant_conv_mu, self.network.quant_conv_log_sigma, last):
+            for parameter in silent.parameters():
+                nn.init.zeros_(parameter)
+        bias = dict(self.network.quant_conv_log_sigma.named_parameters())["conv.bias"]
+        nn.init.constant_(bias, FIRST_LOG_VARIANCE)
+
+    def encode(self, cubes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 1, R, R, R) in 0..1 -> mean and standard deviation of the code, (N, C, r, r, r)."""
+        mean, deviation = self.network.encode(folded(cubes, STEM))
+        return self.linear.encode(cubes) + mean, deviation
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """(N, C, r, r, r) -> (N, 1, R, R, R)."""
+        image: torch.Tensor = self.linear.decode(codes) + unfolded(self.network.decode(codes), STEM)
+        return image
 
 
 def build_discriminator(channels: int = 16) -> nn.Module:
@@ -100,12 +133,12 @@ def build_discriminator(channels: int = 16) -> nn.Module:
 
 
 @torch.no_grad()
-def encode_mean(vae: AutoencoderKL, cubes: torch.Tensor) -> torch.Tensor:
+def encode_mean(vae: VolumeAutoencoder, cubes: torch.Tensor) -> torch.Tensor:
     """Mean codes of cubes, one at a time: memory stays small."""
     return torch.cat([vae.encode(cube[None])[0] for cube in cubes])
 
 
 @torch.no_grad()
-def decode(vae: AutoencoderKL, codes: torch.Tensor) -> torch.Tensor:
+def decode(vae: VolumeAutoencoder, codes: torch.Tensor) -> torch.Tensor:
     """Cubes (N, 1, R, R, R) in 0..1 of codes."""
     return torch.cat([vae.decode(code[None]) for code in codes]).clamp(0.0, 1.0)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from monai.metrics import PSNRMetric, SSIMMetric
-from monai.networks.nets import AutoencoderKL
 from torch import nn
+from torch.nn import functional
 
 from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, low_resolution_embedding
 from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
@@ -28,8 +28,8 @@ from medsynth_app.synthesis.vae_gan.losses import (
 )
 from medsynth_app.synthesis.vae_gan.network import (
     VaeConfiguration,
+    VolumeAutoencoder,
     build_discriminator,
-    build_vae,
     encode_mean,
 )
 from medsynth_app.synthesis.vae_gan.transforms import augmented
@@ -38,7 +38,8 @@ from medsynth_app.synthesis.weights import save_weights
 logger = logging.getLogger(__name__)
 
 KIND = "vae_gan"
-LARGEST_COMPONENTS = 64
+LARGEST_COMPONENTS = 24
+"""Of all sequences together: they are most of a weights file."""
 CODE_NOISE_FLOOR = 1e-4
 
 
@@ -89,7 +90,9 @@ class VaeLearner:
         torch.manual_seed(seed)
         self.weights, self.device = weights, device
         self.training, self.validation = torch.from_numpy(training), torch.from_numpy(validation)
-        self.vae = build_vae(configuration).to(device)
+        self.vae = VolumeAutoencoder(configuration)
+        self.vae.linear.fit(self.training)
+        self.vae = self.vae.to(device)
         self.discriminator = build_discriminator().to(device)
         self.perception = SlicePerception().to(device) if weights.perceptual else None
         self.tissues = TissueModel()
@@ -153,7 +156,7 @@ class VaeLearner:
 
 
 @torch.no_grad()
-def reconstruction_figures(vae: AutoencoderKL, cubes: torch.Tensor) -> dict[str, float]:
+def reconstruction_figures(vae: VolumeAutoencoder, cubes: torch.Tensor) -> dict[str, float]:
     """Mean 3-D PSNR (dB, range 1) and SSIM of reconstructions of cubes (N, 1, R, R, R)."""
     psnr, ssim = PSNRMetric(max_val=1.0), SSIMMetric(spatial_dims=3, data_range=1.0)
     for cube in cubes:
@@ -172,6 +175,7 @@ class VaeRun:
         configuration / losses / loop: see there.
         volume_type: what the cubes show.
         training / validation: (N, 1, R, R, R) float32, 0..1.
+        sequences: of the training cubes, where there are several; else empty.
         spacing_mm: mean voxel size of the cubes.
         trained_on: a sentence for the catalogue.
     """
@@ -184,6 +188,7 @@ class VaeRun:
     validation: np.ndarray
     spacing_mm: float
     trained_on: str
+    sequences: tuple[str, ...] = ()
 
 
 def train_vae(
@@ -211,21 +216,32 @@ def train_vae(
         run.loop.seed,
     )
     loop = TrainingLoop(run.loop, learner, folder, device)
-    vae: AutoencoderKL = loop.run(report)["vae"]  # type: ignore[assignment]
+    vae: VolumeAutoencoder = loop.run(report)["vae"]  # type: ignore[assignment]
     codes = encode_mean(vae, torch.from_numpy(run.training).to(device)).flatten(1).cpu()
     figures = learner.validate({"vae": vae})
-    tensors = {**vae.state_dict(), **{f"codes.{k}": v for k, v in code_distribution(codes).items()}}
+    kinds = sorted(set(run.sequences)) or [""]
+    rows = {kind: [i for i in range(len(codes)) if not run.sequences or run.sequences[i] == kind] for kind in kinds}
+    distributions = [code_distribution(codes[rows[kind]], LARGEST_COMPONENTS // len(kinds)) for kind in kinds]
+    together = {f"codes.{name}": _stacked([each[name] for each in distributions]) for name in distributions[0]}
+    tensors = {**vae.state_dict(), **together}
     notes = {
         "volume_type": run.volume_type, "spacing_mm": round(run.spacing_mm, 4), "steps": loop.step,
-        "losses": asdict(run.losses), "validation": figures, "training_volumes": len(run.training),
+        "sequences": sorted(set(run.sequences)), "training_volumes": len(run.training),
+        "losses": asdict(run.losses), "validation": figures,
     }  # fmt: skip
     digest = save_weights(weights, KIND, run.configuration.as_dict(), tensors, run.trained_on, notes)
     store_reference(weights, run.training, run.validation)
     return {**figures, "steps": loop.step, "part_size": loop.part_size, "weights_sha256": digest}
 
 
-def code_distribution(codes: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Gaussian of the training codes (N, D) by principal components.
+def _stacked(parts: list[torch.Tensor]) -> torch.Tensor:
+    """(S, ...); where one has fewer components than another, zeros fill up."""
+    longest = max(len(part) for part in parts)
+    return torch.stack([functional.pad(part, (0, 0) * (part.dim() - 1) + (0, longest - len(part))) for part in parts])
+
+
+def code_distribution(codes: torch.Tensor, most: int) -> dict[str, torch.Tensor]:
+    """Gaussian of the training codes (N, D) by at most so many principal components.
 
     Returns:
         ``mean`` (D,), ``components`` (K, D) scaled by their standard deviation, ``residual`` (D,) standard
@@ -233,7 +249,7 @@ def code_distribution(codes: torch.Tensor) -> dict[str, torch.Tensor]:
     """
     mean = codes.mean(0)
     centred = codes - mean
-    count = min(LARGEST_COMPONENTS, len(codes) - 1)
+    count = min(most, len(codes) - 1)
     if count < 1:
         return {"mean": mean, "components": torch.zeros(1, codes.shape[1]), "residual": torch.ones_like(mean)}
     _, values, directions = torch.linalg.svd(centred, full_matrices=False)

@@ -70,8 +70,12 @@ ROWS: dict[tuple[str, str], Row] = {
             {"volume_type": "mri_brain", "pathology": "none", "lesion_size_mm": 0, "sequence": "t1"}, {"sequence": "t2"}
         ),
     }),
-    (VOLUME, "vae_gan"): Row({"volume_type": "mri_heart"}, 0.0, {"variety": {"variety": 2.0}}),
-    (VOLUME, "diffusion"): Row({"volume_type": "mri_heart", "steps": 1}, 0.0, {"steps": {"steps": 2}}),
+    (VOLUME, "vae_gan"): Row({"volume_type": "mri_heart", "sequence": "t1"}, 0.0, {
+        "variety": {"variety": 2.0}, "sequence": {"sequence": "t2"},
+    }),
+    (VOLUME, "diffusion"): Row({"volume_type": "mri_heart", "steps": 1, "sequence": "t1"}, 0.0, {
+        "steps": {"steps": 2}, "sequence": {"sequence": "t2"},
+    }),
 }  # fmt: skip
 NAMES = [f"{task}.{generator}" for task, generator in ROWS]
 
@@ -90,14 +94,15 @@ def train(build: Any, root: Path, into: Path) -> None:
     """Weights that were hardly trained: what is tested is how they are asked."""
     for number in range(4):
         build.case(root / "labelled", f"case_{number}", with_tissues(build.head(seed=number)), with_label=True)
-        build.nifti(root / "hearts" / f"heart_{number}.nii.gz", build.head(seed=number).sequences[0], np.eye(4))
+        for name, image in zip(("flair", "t1", "t1ce", "t2"), build.head(seed=number).sequences):
+            build.nifti(root / "hearts" / f"heart_{number}_{name}.nii.gz", image, np.eye(4))
     tiny = {"resolution": 16, "channels": "8,16", "steps": 1, "batch_size": 1, "perceptual": 0, "flow_channels": "16",
             "volume_type": "mri_heart"}  # fmt: skip
     tumor = {"steps": 1, "batch_size": 1, "patch_side": 16, "channels": "16", "validation": "case_3"}
     for task, data, options in (
         (TUMOR, "labelled", tumor),
         (VOLUME, "hearts", {**tiny, "stage": "vae"}),
-        (VOLUME, "hearts", {**tiny, "stage": "diffusion"}),
+        (VOLUME, "hearts", {**tiny, "stage": "diffusion", "steps": 12, "learning_rate": 0.02}),
     ):
         trainer = CATALOGUE.trainer(task)
         parsed = parse_options(trainer.options, options)[0]

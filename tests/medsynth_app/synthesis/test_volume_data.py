@@ -36,10 +36,16 @@ def test_every_series_of_a_folder_is_a_volume_and_synthetic_ones_are_left_out(st
 def test_one_sequence_is_chosen_by_what_the_series_says(studies: Path, sequence: str) -> None:
     found = find_volumes(studies, sequence)
     assert len(found) == 2
-    cubes, spacings = read_cubes(found, 16, "mri_brain")
-    assert cubes.shape == (2, 1, 16, 16, 16)
-    assert np.ptp(cubes) == pytest.approx(1.0, abs=0.01)
-    assert spacings[0] == pytest.approx(52 / 16, rel=0.1)
+    cubes = read_cubes(found, 16, "mri_brain")
+    assert cubes.array.shape == (2, 1, 16, 16, 16)
+    assert np.ptp(cubes.array) == pytest.approx(1.0, abs=0.01)
+    assert cubes.spacings[0] == pytest.approx(52 / 16, rel=0.1)
+    assert cubes.sequences == (sequence, sequence)
+    assert cubes.kinds == (), "nothing to choose from"
+
+
+def test_the_sequences_of_a_folder_are_kinds_that_can_be_asked_for(studies: Path) -> None:
+    assert read_cubes(find_volumes(studies), 16, "mri_brain").kinds == ("flair", "t1", "t1ce", "t2")
 
 
 def test_a_sequence_that_no_series_has_is_told(studies: Path) -> None:

@@ -24,7 +24,7 @@ from medsynth_app.synthesis.vae_gan.losses import (
     anatomical_consistency,
     divergence,
 )
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, build_vae
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder
 from medsynth_app.synthesis.vae_gan.transforms import augmented
 from medsynth_app.synthesis.volume_data import find_volumes, split, to_cube
 from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
@@ -105,6 +105,44 @@ def test_a_training_volume_itself_is_flagged(scans: Path, trained: WeightsStore)
     assert audit_with_store(copy, "vae-gan-mri-brain", low_resolution_embedding, trained).status == "flagged"
 
 
+@pytest.fixture(scope="module")
+def two_sequences(tmp_path_factory: pytest.TempPathFactory) -> WeightsStore:
+    """Weights of heads that are bright in T2 and dark in T1."""
+    folder = tmp_path_factory.mktemp("sequences")
+    for seed in range(8):
+        for sequence, gain in (("t1", 0.2), ("t2", 0.9)):
+            head = brain_like(seed) * gain
+            head[:6, :6, :6] = 1000  # what brightness is measured by
+            nib.save(nib.Nifti1Image(head.astype(np.int16), np.eye(4)), folder / f"scan_{seed}_{sequence}.nii.gz")
+    train(folder, folder, steps=2)
+    train(folder, folder, stage="diffusion", steps=12, learning_rate=0.02, validate_every=100)
+    return WeightsStore((folder / "weights",))
+
+
+@pytest.mark.parametrize("generator", ["vae_gan", "diffusion"])
+def test_a_sequence_is_asked_for(two_sequences: WeightsStore, generator: str) -> None:
+    row = CATALOGUE.row("volume_synthesis", generator)
+    made = {}
+    for sequence in ("t1", "t2", ""):
+        conditions = row.conditions.parse({"volume_type": "mri_brain", "sequence": sequence})
+        made[sequence] = row.build(two_sequences).generate(GenerationRequest(3, conditions)).array
+    assert (made["t1"] != made["t2"]).any()
+    if generator == "vae_gan":
+        assert made["t1"].mean() < 0.5 * made["t2"].mean()
+        assert any(np.array_equal(made[""], made[name]) for name in ("t1", "t2")), "one of them, by the seed"
+
+
+@pytest.mark.parametrize("generator", ["vae_gan", "diffusion"])
+@pytest.mark.parametrize(("several", "told"), [(True, "know t1, t2"), (False, "one kind of image only")])
+def test_a_sequence_that_the_weights_do_not_know_is_refused(
+    trained: WeightsStore, two_sequences: WeightsStore, generator: str, several: bool, told: str
+) -> None:
+    row = CATALOGUE.row("volume_synthesis", generator)
+    conditions = row.conditions.parse({"volume_type": "mri_brain", "sequence": "flair"})
+    with pytest.raises(InvalidValueError, match=f"sequence: 'flair' .*{told}"):
+        row.build(two_sequences if several else trained).generate(GenerationRequest(0, conditions))
+
+
 @pytest.mark.parametrize("generator", ["vae_gan", "diffusion"])
 def test_without_weights_the_generator_says_so_and_offers_the_phantom(tmp_path: Path, generator: str) -> None:
     row = CATALOGUE.row("volume_synthesis", generator)
@@ -155,7 +193,7 @@ def test_resolution_grows(scans: Path, tmp_path: Path) -> None:
         ({"stage": "diffusion"}, "stage: diffusion needs vae-gan-mri-brain.safetensors of the stage vae"),
         ({"channels": "a,b"}, "channels: 'a,b' must be whole numbers"),
         ({"channels": "10,20"}, "channels: .* multiples of 8"),
-        ({"resolution": 17}, "resolution: 17 must be a multiple of 2"),
+        ({"resolution": 17}, "resolution: 17 must be a multiple of 4"),
         ({"validation": "nobody"}, "validation: no volume's name begins with 'nobody'"),
         ({"sequence": "flair"}, "data: .* holds 0 volumes of the sequence 'flair'"),
         ({"grow_until": 2}, "grow_until: half of the resolution 16 cannot be trained"),
@@ -199,7 +237,7 @@ def test_checkpointing_changes_no_gradient() -> None:
     gradients = []
     for checkpointing in (False, True):
         torch.manual_seed(0)
-        vae = build_vae(VaeConfiguration(16, (8, 16), 2, checkpointing))
+        vae = VolumeAutoencoder(VaeConfiguration(16, (8, 16), 2, checkpointing))
         cube = torch.linspace(0, 1, 16**3).reshape(1, 1, 16, 16, 16).requires_grad_()
         vae.decode(vae.encode(cube)[0]).square().mean().backward()
         gradients.append(next(vae.parameters()).grad)

@@ -112,7 +112,7 @@ def test_copies_are_stored_only_if_that_is_allowed(
     ("params", "complaint"),
     [
         ({"generator": "gan"}, "generator: 'gan' must be one of phantom, vae_gan, diffusion"),
-        ({"generator": "vae_gan", "age": 51}, "age: is no condition of this generator, known are volume_type, variety"),
+        ({"generator": "vae_gan", "age": 51}, "age: is no condition of this generator, known are volume_type"),
         ({"seed": "seven"}, "seed: 'seven' must be a whole number"),
         ({"seed": None}, "seed: None must be a whole number"),
         ({"spacing_mm": "0,0,0"}, "spacing_mm: 0 must be between"),
