@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,11 +31,11 @@ window.fetch = async (path, options) => {
 
 
 @pytest.fixture(scope="module")
-def served_sample(start_server: Any, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def served_sample(start_server: Any, build: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Small cases: what is tested is who comes first."""
     served = start_server(tmp_path_factory.mktemp("cases_apart"))
-    (served.model_folder / "brain_tumor_segmentation.safetensors").unlink()
-    for name in ("MedSynth_001", "MedSynth_002"):
-        shutil.copytree(repository / "sample-data" / "studies" / name, served.studies / name)
+    for number in (1, 2):
+        build.case(served.studies, f"MedSynth_00{number}", build.head(seed=number))
     with served.process:
         yield served
 
@@ -97,3 +95,7 @@ def test_a_late_mask_is_not_laid_over_another_case(browser: Any) -> None:  # noq
     time.sleep(4)
     assert all_of(browser, "#case-name")[0].text == "MedSynth_001"
     assert drawn_pixels(browser)[1] <= before + 100
+
+    # The mask of this very case would have been seen.
+    all_of(browser, "#segment")[0].click()
+    wait(browser, lambda b: drawn_pixels(b)[1] > before + 100)
