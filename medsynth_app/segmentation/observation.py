@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_logits
-from medsynth_app.segmentation.localization import inside_brain
+from medsynth_app.segmentation.localization import inside_brain, tumor_box
 
 STEP = 2
 """Every second voxel along each axis: an eighth of the work for means over a million voxels."""
@@ -34,9 +35,10 @@ class Observation:
     """A case as the network answers it.
 
     Attributes:
-        answers: class probabilities (4, X', Y', Z') float32, one array an answer, on every second voxel.
+        answers: class probabilities (4, X', Y', Z') float32, one array an answer, on every second voxel of the part
+            that may hold tumour.
         brain: (X', Y', Z') bool, where any sequence is not 0.
-        features: (D,) float32, the deepest level's activations averaged over space in the first answer.
+        features: (D,) float32, the deepest level's activations averaged over space, of a look at the whole brain.
     """
 
     answers: list[np.ndarray] = field(repr=False)
@@ -64,20 +66,28 @@ def observe(
 ) -> Observation:
     """Several answers to one prepared case.
 
+    As in inference the whole brain is looked at in half the resolution, and what may be tumour in full: the answers are
+    to that part, an eighth to a third of the work. With ``whole_brain`` they are to all of it.
+
     Args:
         image: (C, X, Y, Z) float32, as ``prepare`` makes it.
         network: a private copy in evaluation mode: its dropout is switched on and off.
         passes: how many answers, at least 1; the first one is the plain answer.
         seed: of dropout and of the changed copies.
-        configuration: precision and memory of the inference.
+        configuration: precision, memory and extent of the inference.
 
     Raises:
         InvalidValueError: ``passes`` is below 1.
     """
     if passes < 1:
         raise InvalidValueError(f"passes: {passes} must be at least 1")
+    predict = partial(predict_logits, network=network, configuration=configuration)
     with _deepest_activation(network) as deepest:
-        answers = [_thin_probabilities(predict_logits(image, network, configuration))]
+        first = predict(image) if configuration.whole_brain else None
+        if first is None:
+            x, y, z = tumor_box(image, predict).slices
+            image = image[:, x, y, z]
+    answers = [_thin_probabilities(predict(image) if first is None else first)]
     features = deepest[0].float().mean(dim=(0, 2, 3, 4)).cpu().numpy()
     if has_dropout(network):
         answers += _answers_with_dropout(image, network, passes - 1, seed, configuration)

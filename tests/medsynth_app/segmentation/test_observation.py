@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.network import NETWORKS, NetworkConfiguration, build_network
 from medsynth_app.segmentation.observation import STEP, has_dropout, observe, private_copy
 
@@ -80,3 +81,22 @@ def test_private_copy_is_another_network(image: torch.Tensor) -> None:
 def test_no_pass_is_refused(image: torch.Tensor) -> None:
     with pytest.raises(InvalidValueError, match="passes: 0"):
         observe(image, network(), passes=0)
+
+
+def test_only_what_may_be_tumour_is_answered_in_full_unless_the_whole_brain_is_asked_for() -> None:
+    """A network that calls bright voxels tumour, and a brain with one bright corner."""
+    bright = torch.nn.Conv3d(4, 4, 1)
+    with torch.no_grad():
+        bright.weight.zero_()
+        bright.bias.copy_(torch.tensor([0.0, -10.0, -9.0, -9.0]))
+        bright.weight[1] = 5.0
+    image = torch.full((4, 96, 96, 96), 0.1)
+    image[:, 12:24, 16:28, 60:72] = 2.0
+    part = observe(image, bright, passes=2)
+    whole = observe(image, bright, 2, configuration=InferenceConfiguration(whole_brain=True))
+    assert whole.answers[0].shape == (4, 48, 48, 48)
+    assert all(answer[0].size < 0.2 * 48**3 for answer in part.answers)
+    assert part.brain.shape == part.answers[0].shape[1:]
+    tumour = [(seen.answers[0][1] > 0.5).sum() for seen in (part, whole)]
+    assert tumour[0] == tumour[1] == 6**3
+    assert part.features.shape == whole.features.shape

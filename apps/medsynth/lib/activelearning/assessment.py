@@ -22,7 +22,7 @@ from medsynth_app.segmentation.transforms import prepare
 logger = logging.getLogger(__name__)
 
 PASSES = 4
-RECIPE = f"1.{PASSES}"
+RECIPE = f"2.{PASSES}"
 """Part of the key under which facts are kept: changed whenever they are computed in another way."""
 
 
