@@ -13,6 +13,7 @@ from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
 from medsynth_app.commands.skin_benchmark import skin_course
 from medsynth_app.commands.tumor_quality_benchmark import tumor_quality
+from medsynth_app.commands.volume_quality_benchmark import volume_quality
 
 application = typer.Typer(help="Measure MedSynth's claims on this machine.", no_args_is_help=True)
 
@@ -24,6 +25,7 @@ def _group() -> None:
 
 application.command("active-learning")(active_learning_benchmark.active_learning)
 application.command("tumor-quality")(tumor_quality)
+application.command("volume-quality")(volume_quality)
 application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)
 application.command("image-quality")(image_quality)
 application.command("image-utility")(image_utility)

@@ -228,6 +228,12 @@ def unscaled(cube: np.ndarray, volume_type: str) -> np.ndarray:
     return np.rint(low + np.clip(cube, 0.0, 1.0) * (high - low)).astype(np.int16)
 
 
+def rescaled(levels: np.ndarray, volume_type: str) -> np.ndarray:
+    """The way back from ``unscaled``: float32, 0..1."""
+    low, high = CT_RANGE_HU.get(volume_type, (0.0, 1000.0))
+    return ((levels.astype(np.float32) - low) / (high - low)).astype(np.float32)
+
+
 def _is_wanted(path: Path, folder: Path, sequence: str) -> bool:
     stem = path.name.split(".")[0]
     hidden = any(part.startswith(".") or part == "labels" for part in path.relative_to(folder).parts)

@@ -141,27 +141,34 @@ def _train_flow(
         raise InvalidValueError(
             f"resolution: {cubes.array.shape[-1]} differs from that of {autoencoder.name}, {shape.resolution}"
         )
-    kinds, seed = cubes.kinds, int(options["seed"])
-    flow = FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"]), kinds)
-    learned = _codes(vae.to(device), cubes, kinds, int(options["copies"]), seed)
-    kept = _codes(vae, held_out, kinds, 0, seed) if len(held_out.array) else learned.chosen(slice(0, 0))
+    known = tuple(str(name) for name in stored.notes.get("sequences", ()))
+    flow = FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"]), known)
+    learned = _codes(vae.to(device), cubes, known, int(options["copies"]), int(options["seed"]))
+    if not len(learned.array):
+        raise InvalidValueError(f"data: holds none of the sequences that {autoencoder.name} was trained on")
+    kept = _codes(vae, held_out, known)
     figures = train_flow(
-        flow, _loop(options, shape), learned, kept, stored.sha256, facts, folder, target, device, report
+        flow, _loop(options, shape), learned, kept, stored, facts, folder, target, device, report
     )
     store_reference(target, cubes.array, held_out.array)
     return figures
 
 
-def _codes(vae: VolumeAutoencoder, cubes: Cubes, kinds: tuple[str, ...], copies: int, seed: int) -> Codes:
-    """Codes of volumes as they are, and of so many augmented copies of each."""
+def _codes(
+    vae: VolumeAutoencoder, cubes: Cubes, known: tuple[str, ...], copies: int = 0, seed: int = 0
+) -> Codes:
+    """Codes of volumes as they are, and of so many augmented copies of each; of known sequences only."""
     device = next(vae.parameters()).device
     chance = torch.Generator().manual_seed(seed)
-    originals = torch.from_numpy(cubes.array)
+    rows = [row for row, name in enumerate(cubes.sequences) if not known or name in known]
+    if not rows:
+        shape = vae.configuration.latent_shape
+        return Codes(torch.zeros(0, *shape), torch.zeros(0, dtype=torch.long))
+    originals = torch.from_numpy(cubes.array[rows])
     parts = [originals, *(augmented(originals, chance) for _ in range(copies))]
-    # A volume of an unknown sequence is of kind 0, as one whose sequence is left open.
-    numbers = torch.tensor([1 + kinds.index(name) if name in kinds else 0 for name in cubes.sequences])
+    kinds = torch.tensor([known.index(cubes.sequences[row]) if known else 0 for row in rows])
     codes = torch.cat([encode_mean(vae, part.to(device)).cpu() for part in parts])
-    return Codes(codes, numbers.repeat(len(parts)))
+    return Codes(codes, kinds.repeat(len(parts)))
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:

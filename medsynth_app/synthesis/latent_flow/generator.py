@@ -12,7 +12,8 @@ from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.latent_flow.losses import sample
-from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, build_flow
+from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, FlowNetwork
+from medsynth_app.synthesis.latent_flow.prior import CodePrior
 from medsynth_app.synthesis.latent_flow.training import KIND
 from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE
 from medsynth_app.synthesis.vae_gan.generator import (
@@ -22,7 +23,7 @@ from medsynth_app.synthesis.vae_gan.generator import (
     load_vae,
     weights_name,
 )
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, decode
+from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, code_distribution_of, decode
 from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
 
 NAME = "volume_synthesis.diffusion"
@@ -58,10 +59,10 @@ class FlowGenerator:
                 code="weights_mismatch",
             )
         configuration = FlowConfiguration.from_dict(stored.configuration)
-        flow = _built(stored, configuration)
-        kind = torch.tensor([asked_sequence(request.conditions, configuration.sequences, name)])
+        flow = _built(stored, configuration, autoencoder)
+        kind = torch.tensor([asked_sequence(request, configuration.sequences, name)])
         code = sample(
-            lambda code, time: flow(code, time, class_labels=kind),
+            lambda code, time: flow(code, time, kind),
             (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape),
             int(request.conditions["steps"]),
             torch.Generator().manual_seed(request.seed),
@@ -73,8 +74,9 @@ class FlowGenerator:
         return cube_as_volume(cube, autoencoder, mark)
 
 
-def _built(stored: StoredWeights, configuration: FlowConfiguration) -> nn.Module:
-    flow = build_flow(configuration)
+def _built(stored: StoredWeights, configuration: FlowConfiguration, autoencoder: StoredWeights) -> nn.Module:
+    mean, deviation = float(stored.notes["mean"]), float(stored.notes["deviation"])
+    flow = FlowNetwork(configuration, CodePrior(code_distribution_of(autoencoder), mean, deviation))
     try:
         flow.load_state_dict(dict(stored.tensors))
     except RuntimeError as error:

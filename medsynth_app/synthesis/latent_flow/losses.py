@@ -12,7 +12,6 @@ import torch
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.diffusion.schedulers import flow
 
-TIME_SCALE = 1000.0
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -20,7 +19,7 @@ def flow_loss(velocity: Velocity, codes: torch.Tensor, chance: torch.Generator) 
     """Mean squared error of the velocity at random times.
 
     Args:
-        velocity: (x_t, 1000 t) -> v.
+        velocity: (x_t, t) -> v.
         codes: (N, C, x, y, z) of about unit variance.
         chance: of times and noise.
     """
@@ -28,7 +27,7 @@ def flow_loss(velocity: Velocity, codes: torch.Tensor, chance: torch.Generator) 
     noise = torch.randn(codes.shape, generator=chance).to(codes.device)
     share = time.view(-1, 1, 1, 1, 1)
     mixed = (1.0 - share) * codes + share * noise
-    return (velocity(mixed, TIME_SCALE * time) - (noise - codes)).square().mean()
+    return (velocity(mixed, time) - (noise - codes)).square().mean()
 
 
 @torch.no_grad()
@@ -47,4 +46,4 @@ def sample(
     if steps < 1:
         raise InvalidValueError(f"steps: {steps} must be at least 1")
     noise = torch.randn(shape, generator=chance)
-    return flow(lambda code, time: velocity(code, TIME_SCALE * time), noise, steps, chance, progress)
+    return flow(velocity, noise, steps, chance, progress)

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from monai.networks.nets import DiffusionModelUNet
+from torch import nn
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.latent_flow.prior import CodePrior
 
 CHANNEL_STEP = 16
+TIME_SCALE = 1000.0
 NORM_GROUPS = 4
 """Few: MONAI's block adds time and kind to each channel before the norm, which takes out what a whole group shares;
 with one channel in each group nothing of them is left, with two half."""
@@ -23,7 +27,7 @@ class FlowConfiguration:
     Attributes:
         latent_channels: of the codes.
         channels: of each level, multiples of 16; the side of the code is halved between them.
-        sequences: what a volume may be asked to be; empty = nothing can be asked for.
+        sequences: what a volume may be asked to be; empty = one kind only.
     """
 
     latent_channels: int
@@ -55,20 +59,41 @@ class FlowConfiguration:
             raise InvalidValueError("weights: lack the shape of their network") from error
 
 
-def build_flow(configuration: FlowConfiguration) -> DiffusionModelUNet:
-    """Codes (N, C, x, y, z), times (N,) in 0..1000 and ``class_labels`` (N,) -> velocity of the codes' shape.
+class FlowNetwork(nn.Module):
+    """Codes, times and kinds -> velocity: that of a Gaussian, and what MONAI's U-Net adds to it.
 
-    A label is 0 (open) or 1 + the sequence's place.
+    Args:
+        configuration: shape of the U-Net.
+        prior: the Gaussian's velocity; fixed, and not among the stored weights.
     """
-    levels = len(configuration.channels)
-    return DiffusionModelUNet(
-        spatial_dims=3,
-        in_channels=configuration.latent_channels,
-        out_channels=configuration.latent_channels,
-        num_res_blocks=(1,) * levels,
-        channels=configuration.channels,
-        attention_levels=(*(False,) * (levels - 1), True),
-        norm_num_groups=NORM_GROUPS,
-        num_head_channels=CHANNEL_STEP,
-        num_class_embeds=1 + len(configuration.sequences),
-    )
+
+    def __init__(self, configuration: FlowConfiguration, prior: CodePrior) -> None:
+        super().__init__()
+        levels = len(configuration.channels)
+        self.prior = prior
+        # The U-Net's last layer begins as zeros, so the flow begins as the Gaussian's.
+        self.network = DiffusionModelUNet(
+            spatial_dims=3,
+            in_channels=2 * configuration.latent_channels,
+            out_channels=configuration.latent_channels,
+            num_res_blocks=(1,) * levels,
+            channels=configuration.channels,
+            attention_levels=(*(False,) * (levels - 1), True),
+            norm_num_groups=NORM_GROUPS,
+            num_head_channels=CHANNEL_STEP,
+            num_class_embeds=max(1, len(configuration.sequences)),
+        )
+
+    def forward(self, codes: torch.Tensor, time: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+        """Velocity.
+
+        Args:
+            codes: (N, C, x, y, z), scaled.
+            time: (N,), 0 (volume) to 1 (noise).
+            kinds: (N,) place of the sequence among the configuration's; 0 without any.
+        """
+        base = self.prior(codes, time, kinds)
+        added: torch.Tensor = self.network(
+            torch.cat([codes, base], dim=1), TIME_SCALE * time, class_labels=kinds
+        )
+        return base + added

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from medsynth_app.synthesis.latent_flow.losses import flow_loss
-from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, build_flow
+from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, FlowNetwork
+from medsynth_app.synthesis.latent_flow.prior import CodePrior
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
-from medsynth_app.synthesis.weights import save_weights
+from medsynth_app.synthesis.vae_gan.network import code_distribution_of
+from medsynth_app.synthesis.weights import StoredWeights, save_weights
 
 KIND = "latent_flow"
 VALIDATION_REPEATS = 4
-LEFT_OPEN = 0.1
-"""Share of training codes whose sequence is not told, so that it may be left open."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Codes:
 
     Attributes:
         array: (N, C, x, y, z) float32.
-        kinds: (N,) int64: 1 + place of the volume's sequence, 0 = unknown.
+        kinds: (N,) int64: place of the volume's sequence among those that can be asked for; 0 without any.
     """
 
     array: torch.Tensor
@@ -46,23 +46,20 @@ class FlowLearner:
     """What the training loop trains.
 
     Args:
-        configuration: shape of the network.
+        network: begins as the Gaussian of the codes.
         codes: of training volumes, of unit variance.
         held_out: the same of validation volumes, may be empty.
         rate: learning rate.
         device: where it runs.
-        seed: of the first weights.
     """
 
     averaged: Sequence[str] = ("flow",)
 
     def __init__(
-        self, configuration: FlowConfiguration, codes: Codes, held_out: Codes, rate: float,
-        device: torch.device, seed: int = 0,
+        self, network: FlowNetwork, codes: Codes, held_out: Codes, rate: float, device: torch.device
     ) -> None:  # fmt: skip
-        torch.manual_seed(seed)
         self.codes, self.held_out, self.device = codes, held_out, device
-        self.flow = build_flow(configuration).to(device)
+        self.flow = network.to(device)
         self.modules: Mapping[str, nn.Module] = {"flow": self.flow}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "flow": torch.optim.AdamW(self.flow.parameters(), lr=rate)
@@ -76,9 +73,7 @@ class FlowLearner:
         self, phase: str, part: torch.Tensor, chance: torch.Generator, step: int
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """The flow's loss."""
-        batch = self.codes.chosen(part.cpu())
-        told = torch.rand(len(part), generator=chance) >= LEFT_OPEN
-        loss = self._flow_loss(self.flow, Codes(batch.array, batch.kinds * told), chance)
+        loss = self._flow_loss(self.flow, self.codes.chosen(part.cpu()), chance)
         return loss, {"flow": float(loss.detach())}
 
     @torch.no_grad()
@@ -94,7 +89,7 @@ class FlowLearner:
     def _flow_loss(self, flow: nn.Module, codes: Codes, chance: torch.Generator) -> torch.Tensor:
         kinds = codes.kinds.to(self.device)
         return flow_loss(
-            lambda code, time: flow(code, time, class_labels=kinds), codes.array.to(self.device), chance
+            lambda code, time: flow(code, time, kinds), codes.array.to(self.device), chance
         )
 
 
@@ -103,7 +98,7 @@ def train_flow(
     loop: LoopConfiguration,
     codes: Codes,
     held_out: Codes,
-    autoencoder_sha256: str,
+    autoencoder: StoredWeights,
     facts: Mapping[str, Any],
     folder: Path,
     weights: Path,
@@ -115,7 +110,7 @@ def train_flow(
     Args:
         configuration / loop: see there.
         codes / held_out: as the autoencoder gave them; scaled here.
-        autoencoder_sha256: the weights belong to this autoencoder only.
+        autoencoder: where the codes come from; the flow's weights belong to it only.
         facts: ``trained_on`` and ``volume_type``.
         folder: of checkpoints.
         weights: file of the weights.
@@ -123,18 +118,18 @@ def train_flow(
         report: told about progress.
     """
     mean, deviation = float(codes.array.mean()), float(codes.array.std())
+    torch.manual_seed(loop.seed)
     learner = FlowLearner(
-        configuration,
+        FlowNetwork(configuration, CodePrior(code_distribution_of(autoencoder), mean, deviation)),
         codes.scaled(mean, deviation),
         held_out.scaled(mean, deviation),
         loop.learning_rate,
         device,
-        loop.seed,
     )
     running = TrainingLoop(loop, learner, folder, device)
     flow = running.run(report)["flow"]
     notes = {
-        "mean": mean, "deviation": deviation, "autoencoder_sha256": autoencoder_sha256, "steps": running.step,
+        "mean": mean, "deviation": deviation, "autoencoder_sha256": autoencoder.sha256, "steps": running.step,
         "volume_type": facts["volume_type"],
     }  # fmt: skip
     digest = save_weights(

@@ -17,13 +17,20 @@ from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE, VOLUME_TYPES
-from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder, decode
+from medsynth_app.synthesis.vae_gan.network import (
+    VaeConfiguration,
+    VolumeAutoencoder,
+    code_distribution_of,
+    decode,
+)
 from medsynth_app.synthesis.vae_gan.training import KIND
 from medsynth_app.synthesis.volume_data import unscaled
 from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
 from medsynth_app.vocabulary import Modality
 
 NAME = "volume_synthesis.vae_gan"
+INDEPENDENT_SHARE = 0.25
+"""Of what the components leave of the training codes' spread: drawn place by place it is grain, not anatomy."""
 SEQUENCE = Option(
     "sequence",
     "",
@@ -63,7 +70,7 @@ class VaeGenerator:
         volume_type = str(request.conditions["volume_type"])
         name = f"vae_gan of {volume_type}"
         vae, stored = load_vae(self.store.require(weights_name("vae_gan", volume_type), name))
-        kind = asked_sequence(request.conditions, stored.notes.get("sequences", ()), name)
+        kind = asked_sequence(request, stored.notes.get("sequences", ()), name)
         code = draw_code(stored, kind, request.seed, float(request.conditions["variety"]))
         progress(0.3)
         cube = decode(vae, code)[0].numpy()
@@ -93,28 +100,28 @@ def _load(path: Path, changed: int) -> tuple[VolumeAutoencoder, StoredWeights]:
     return vae.eval().requires_grad_(False), stored
 
 
-def asked_sequence(conditions: Mapping[str, Any], known: Sequence[str], name: str) -> int:
-    """0 where the sequence is left open, else 1 + its place among those that the weights know.
+def asked_sequence(request: GenerationRequest, known: Sequence[str], name: str) -> int:
+    """Place of the sequence among those that the weights know; where it is left open, the seed chooses.
 
     Raises:
         InvalidValueError: the weights do not know it.
     """
-    asked = str(conditions["sequence"])
-    if asked and asked not in known:
+    asked = str(request.conditions["sequence"])
+    if not asked:
+        return request.seed % max(1, len(known))
+    if asked not in known:
         told = f"know {', '.join(known)}" if known else "were trained on one kind of image only; leave it out"
         raise InvalidValueError(f"sequence: {asked!r} cannot be asked for, the weights of {name} {told}")
-    return 1 + list(known).index(asked) if asked else 0
+    return list(known).index(asked)
 
 
 def draw_code(stored: StoredWeights, kind: int, seed: int, variety: float) -> torch.Tensor:
-    """A code (1, C, x, y, z) from the distribution of the training codes of one sequence; 0 = any."""
+    """A code (1, C, x, y, z) from the distribution of the training codes of one sequence."""
     chance = torch.Generator().manual_seed(seed)
-    means = stored.tensors["codes.mean"]
-    row = kind - 1 if kind else seed % len(means)
-    components = stored.tensors["codes.components"][row]
+    mean, components, residual = (table[kind] for table in code_distribution_of(stored).values())
     shares = torch.randn(len(components), generator=chance)
-    noise = torch.randn(means.shape[1], generator=chance) * stored.tensors["codes.residual"][row]
-    code = means[row] + variety * (shares @ components + noise)
+    noise = torch.randn(len(mean), generator=chance) * residual
+    code = mean + variety * (shares @ components + INDEPENDENT_SHARE * noise)
     return code.view(1, *VaeConfiguration.from_dict(stored.configuration).latent_shape)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.vae_gan.patches import PatchCode, folded, unfolded
+from medsynth_app.synthesis.weights import StoredWeights
 
 NORM_GROUPS = 8
 STEM = 2
@@ -93,6 +94,7 @@ class VolumeAutoencoder(nn.Module):
     def __init__(self, configuration: VaeConfiguration) -> None:
         super().__init__()
         levels = len(configuration.channels)
+        self.configuration = configuration
         self.linear = PatchCode(configuration.downsampling, configuration.latent_channels)
         self.network = AutoencoderKL(
             spatial_dims=3,
@@ -142,3 +144,18 @@ def encode_mean(vae: VolumeAutoencoder, cubes: torch.Tensor) -> torch.Tensor:
 def decode(vae: VolumeAutoencoder, codes: torch.Tensor) -> torch.Tensor:
     """Cubes (N, 1, R, R, R) in 0..1 of codes."""
     return torch.cat([vae.decode(code[None]) for code in codes]).clamp(0.0, 1.0)
+
+
+def code_distribution_of(stored: StoredWeights) -> dict[str, torch.Tensor]:
+    """The Gaussian of the training codes that an autoencoder's weights bring along: one row for each sequence.
+
+    Returns:
+        ``mean`` (S, D), ``components`` (S, K, D), ``residual`` (S, D).
+
+    Raises:
+        InvalidValueError: the weights lack it.
+    """
+    try:
+        return {name: stored.tensors[f"codes.{name}"] for name in ("mean", "components", "residual")}
+    except KeyError as error:
+        raise InvalidValueError(f"weights: lack {error}") from error

@@ -38,7 +38,7 @@ from medsynth_app.synthesis.weights import save_weights
 logger = logging.getLogger(__name__)
 
 KIND = "vae_gan"
-LARGEST_COMPONENTS = 24
+LARGEST_COMPONENTS = 32
 """Of all sequences together: they are most of a weights file."""
 CODE_NOISE_FLOOR = 1e-4
 
