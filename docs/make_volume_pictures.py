@@ -1,4 +1,5 @@
-"""Makes docs/volume_synthesis.png: three planes of a phantom of each type.
+"""Makes docs/volume_synthesis.png, three planes of a phantom of each type, and docs/volume_synthesis_learned.png, drawn
+brains of every sequence: on the left by the VAE-GAN, then two by the diffusion.
 
     python docs/make_volume_pictures.py
 """
@@ -12,7 +13,7 @@ from PIL import Image
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.previews import preview_png
-from medsynth_app.synthesis.weights import WeightsStore
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 from medsynth_app.synthesis.writing import marked_png
 
 DOCS = Path(__file__).parent
@@ -26,7 +27,31 @@ SHOWN = (
 )
 
 
+LEARNED = (("vae_gan", 1), ("diffusion", 1), ("diffusion", 2))
+SEQUENCES = ("flair", "t1", "t1ce", "t2")
+
+
 def main() -> None:
+    phantoms()
+    learned()
+
+
+def learned() -> None:
+    store, rows, mark = WeightsStore((SHIPPED_FOLDER,)), [], None
+    for sequence in SEQUENCES:
+        planes = []
+        for name, seed in LEARNED:
+            row = CATALOGUE.row("volume_synthesis", name)
+            conditions = row.conditions.parse({"volume_type": "mri_brain", "sequence": sequence})
+            result = row.build(store).generate(GenerationRequest(seed, conditions))
+            planes.append(np.asarray(Image.open(io.BytesIO(preview_png(result)))))
+            mark = result.mark
+        rows.append(np.concatenate(planes, axis=1))
+    assert mark is not None
+    (DOCS / "volume_synthesis_learned.png").write_bytes(marked_png(np.concatenate(rows), mark))
+
+
+def phantoms() -> None:
     row = CATALOGUE.row("volume_synthesis", "phantom")
     generator, rows = row.build(WeightsStore()), []
     for conditions in SHOWN:

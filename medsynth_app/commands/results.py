@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,31 +23,61 @@ from medsynth_app.files import whole_file
 console = Console()
 
 
-def progress_bar() -> Progress:
-    """A progress bar with counts, elapsed and remaining time, on standard error."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+class JobProgress(Progress):
+    """A bar with counts, elapsed and remaining time on a terminal, else a line now and then, for logs.
+
+    Args:
+        interval: seconds between two lines where standard error is no terminal.
+    """
+
+    def __init__(self, interval: float) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._interval = interval
+        self._next_line = time.monotonic()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Progress of a task, as ``rich`` has it."""
+        super().update(task_id, **changes)
+        self._write(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """So much more is done."""
+        super().advance(task_id, advance)
+        self._write(task_id)
+
+    def _write(self, task_id: TaskID) -> None:
+        if self.console.is_terminal or time.monotonic() < self._next_line:
+            return
+        self._next_line = time.monotonic() + self._interval
+        task = self._tasks[task_id]
+        # A training that was taken up again knows better than the bar, for which it began in the middle.
+        seconds = task.fields.get("seconds_left") or task.time_remaining
+        left = "" if seconds is None else f", {seconds / 60:.0f} min left"
+        total = "?" if task.total is None else f"{task.total:g}"
+        self.console.print(f"{task.completed:g} of {total}: {task.description}{left}", soft_wrap=True)
+
+
+def progress_bar(interval: float = 30.0) -> JobProgress:
+    """How long work shows where it is, on standard error."""
+    return JobProgress(interval)
 
 
 class TrainingDisplay:
-    """How a training comes along: a bar on a terminal, else a line now and then, for logs.
-
-    Use it as a context manager.
+    """How a training comes along. Use it as a context manager.
 
     Args:
         interval: seconds between two lines where standard error is no terminal.
     """
 
     def __init__(self, interval: float = 30.0) -> None:
-        self._bar = progress_bar()
-        self._interval = interval
-        self._next_line = time.monotonic()
+        self._bar = progress_bar(interval)
 
     def __enter__(self) -> TrainingDisplay:
         self._bar.start()
@@ -65,17 +96,14 @@ class TrainingDisplay:
             step: how many are done.
             steps: how many there will be; None where nobody knows.
             words: the figures of now.
-            seconds_left: how long it may take still; the bar finds out by itself.
+            seconds_left: how long it may take still.
             note: what is to stay to be read, such as a validation.
         """
-        self._bar.update(self._task, total=steps, completed=step, description=words)
-        out = self._bar.console
-        if not out.is_terminal and (note or time.monotonic() >= self._next_line):
-            self._next_line = time.monotonic() + self._interval
-            left = "" if seconds_left is None else f", {seconds_left / 60:.0f} min left"
-            out.print(f"step {step} of {steps or '?'}: {words}{left}", soft_wrap=True)
+        self._bar.update(
+            self._task, total=steps, completed=step, description=words, seconds_left=seconds_left
+        )
         if note:
-            out.print(f"step {step}: {note}", soft_wrap=True)
+            self._bar.console.print(f"step {step}: {note}", soft_wrap=True)
 
 
 def store_json(result: dict[str, Any], path: Path | None) -> None:

@@ -18,7 +18,7 @@ from medsynth_app.synthesis.vae_gan.network import code_distribution_of
 from medsynth_app.synthesis.weights import StoredWeights, save_weights
 
 KIND = "latent_flow"
-VALIDATION_REPEATS = 4
+VALIDATION_REPEATS = 2
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medsynth_app.commands.results import TrainingDisplay, store_json
+from medsynth_app.commands.results import TrainingDisplay, progress_bar, store_json
 
 
 def test_result_is_written_whole(tmp_path: Path) -> None:
@@ -38,9 +38,27 @@ def test_a_training_without_a_terminal_leaves_lines_for_a_log(capfd: pytest.Capt
         display.show(20, 100, "loss 0.4", 110.0)
         display.show(30, 100, "loss 0.3", 100.0, "WT 0.9")
     lines = capfd.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in lines if line.startswith("step")] == [
-        "step 10 of 100",
-        "step 30 of 100",
-        "step 30",
+    assert lines[:2] == ["10 of 100: loss 0.5, 2 min left", "step 30: WT 0.9"]
+
+
+def test_every_long_job_without_a_terminal_does(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress_bar(interval=0.0) as bar:
+        task = bar.add_task("cases", total=3)
+        bar.advance(task)
+        bar.update(task, completed=3, description="the last case")
+        other = bar.add_task("rounds", total=None)
+        bar.advance(other, 0.5)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines if " of " in line] == [
+        "1 of 3: cases",
+        "3 of 3: the last case",
+        "0.5 of ?: rounds",
     ]
-    assert "loss 0.5, 2 min left" in lines[0]
+
+
+def test_few_lines_are_written(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress_bar(interval=1000.0) as bar:
+        task = bar.add_task("cases", total=50)
+        for _ in range(50):
+            bar.advance(task)
+    assert sum(" of 50: cases" in line for line in capfd.readouterr().err.splitlines()) == 1
