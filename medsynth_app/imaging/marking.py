@@ -7,6 +7,7 @@ Two places carry the mark: the header's ``descrip`` (80 bytes; it survives a rew
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,6 +26,8 @@ EXTENSION_CODE = 6
 """NIfTI-1 extension code of a plain-text comment (nifti1_io.h, NIFTI_ECODE_COMMENT)."""
 MARK_KEY = "medsynth_synthetic"
 """Key of the record in NIfTI extensions, NRRD key/value pairs and PNG text chunks."""
+UNKNOWN = "unknown"
+_SHORT_TEXT = re.compile(SYNTHETIC_PREFIX + r" MedSynth (\S+) (\S+) seed=(\d+)")
 HEADER_BYTES = 1 << 16
 """Where NRRD and PNG files keep theirs."""
 
@@ -99,8 +102,7 @@ def mark_synthetic(image: nib.Nifti1Image, mark: SyntheticMark) -> None:
 
 def is_synthetic(image: nib.Nifti1Image) -> bool:
     """Whether the header says that the image is synthetic, in either place."""
-    descrip = bytes(image.header["descrip"].tobytes()).split(b"\0")[0].decode("latin-1")
-    return descrip.startswith(SYNTHETIC_PREFIX) or read_mark(image) is not None
+    return _descrip(image).startswith(SYNTHETIC_PREFIX) or read_mark(image) is not None
 
 
 def is_marked_synthetic(path: Path) -> bool:
@@ -117,14 +119,20 @@ def is_marked_synthetic(path: Path) -> bool:
 
 
 def mark_of_file(path: Path) -> SyntheticMark | None:
-    """The mark of a NIfTI file, for what is derived from it; None where it has none of ours."""
+    """The mark of a NIfTI file, for what is derived from it; None where it has none of ours.
+
+    Where ITK dropped the record, what ``descrip`` says is left of it.
+    """
     try:
         image: Any = nib.load(path)
     except (ImageFileError, OSError, EOFError):
         return None
     record = read_mark(image)
-    if record is None:
-        return None
+    mark = None if record is None else _mark_of_record(record)
+    return mark or _mark_of_text(_descrip(image))
+
+
+def _mark_of_record(record: Mapping[str, Any]) -> SyntheticMark | None:
     kept = {each.name: record[each.name] for each in fields(SyntheticMark) if each.name in record}
     try:
         mark = SyntheticMark(**kept)
@@ -132,6 +140,18 @@ def mark_of_file(path: Path) -> SyntheticMark | None:
     except (TypeError, ValueError, InvalidValueError):
         return None  # anybody can write a header: a record of another shape is no mark of ours
     return mark
+
+
+def _mark_of_text(text: str) -> SyntheticMark | None:
+    if not text.startswith(SYNTHETIC_PREFIX):
+        return None
+    told = _SHORT_TEXT.fullmatch(text)
+    # A text cut short, or another program's: synthetic all the same.
+    return SyntheticMark(told[2], told[1], int(told[3])) if told else SyntheticMark(UNKNOWN, UNKNOWN, 0)
+
+
+def _descrip(image: nib.Nifti1Image) -> str:
+    return bytes(image.header["descrip"].tobytes()).split(b"\0")[0].decode("latin-1")
 
 
 def read_mark(image: nib.Nifti1Image) -> dict[str, Any] | None:

@@ -44,6 +44,24 @@ def test_mark_survives_a_rewrite_by_simpleitk(image: nib.Nifti1Image, tmp_path: 
     nib.save(image, tmp_path / "a.nii.gz")
     sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")), str(tmp_path / "b.nii.gz"))
     assert is_synthetic(nib.load(tmp_path / "b.nii.gz"))
+    assert mark_of_file(tmp_path / "b.nii.gz") == SyntheticMark(MARK.generator, MARK.version, MARK.seed)
+
+
+@pytest.mark.parametrize(
+    ("descrip", "found"),
+    [
+        (b"SYNTHETIC by another program", SyntheticMark("unknown", "unknown", 0)),
+        (SyntheticMark("g" * 80, "0.1.0", 7).short_text.encode(), SyntheticMark("unknown", "unknown", 0)),
+        (b"TE=3.2 a patient", None),
+    ],
+)
+def test_what_is_derived_from_a_synthetic_image_is_synthetic_whoever_made_it(
+    tmp_path: Path, descrip: bytes, found: SyntheticMark | None
+) -> None:
+    image = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4))
+    image.header["descrip"] = descrip
+    nib.save(image, tmp_path / "x.nii.gz")
+    assert mark_of_file(tmp_path / "x.nii.gz") == found
 
 
 def test_header_places_the_image_alike_for_every_reader(image: nib.Nifti1Image) -> None:
