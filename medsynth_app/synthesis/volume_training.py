@@ -32,7 +32,7 @@ TRAINER_OPTIONS = (
     Option("resolution", 64, "Voxels a side.", minimum=16, maximum=256),
     Option("channels", "16,32", "Of each level of the network; the first has half of the side."),
     Option("flow_channels", "32,64", "Of each level of the diffusion's network, multiples of 16."),
-    Option("copies", 3, "Augmented copies of each volume, for the diffusion.", minimum=0, maximum=1000),
+    Option("copies", 0, "Augmented copies of each volume, for the diffusion.", minimum=0, maximum=1000),
     Option("latent_channels", 4, "Of the code.", minimum=1, maximum=64),
     Option("steps", 2000, "Updates in all.", minimum=1, maximum=10_000_000),
     Option("batch_size", 2, "Volumes an update.", minimum=1, maximum=1024),

@@ -13,7 +13,7 @@ const NAMES = {
   spacing_mm: ["Voxel size (mm)", "복셀 크기 (mm)"], volume_type: ["Volume", "볼륨 종류"], modality: ["Modality", "영상 종류"], pathology: ["Pathology", "병리"],
   severity: ["Severity, 0 to 1", "중증도, 0~1"], lesion_position_mm: ["Position of the lesion (mm)", "병변 위치 (mm)"], lesion_position: ["Position of the lesion", "병변 위치"],
   lesion_size_mm: ["Size of the lesion (mm)", "병변 크기 (mm)"], lesion_size: ["Size of the lesion", "병변 크기"], region: ["Region", "부위"],
-  sequence: ["Sequence", "시퀀스"], variety: ["Variety", "다양성"], steps: ["Steps", "단계 수"], size: ["Size (pixels)", "크기 (픽셀)"],
+  sequence: ["Sequence", "시퀀스"], variety: ["Variety", "다양성"], grain: ["Grain", "거칠기"], steps: ["Steps", "단계 수"], size: ["Size (pixels)", "크기 (픽셀)"],
   truncation: ["Truncation", "절단"], lesion_class: ["Kind of lesion", "병변 종류"], framing: ["Framing", "자르기"],
   refinement_steps: ["Refinement steps", "정밀화 단계"], picture: ["Picture", "그림"], direction: ["Direction", "방향 벡터"],
   alpha_from: ["Alpha from", "알파 시작"], alpha_to: ["Alpha to", "알파 끝"], animation: ["Animation", "움직임"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
@@ -28,7 +27,12 @@ from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_wei
 
 NAME = "volume_synthesis.diffusion"
 CONDITIONS = ConditionTable(
-    (VOLUME_TYPE, SEQUENCE, Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200))
+    (
+        VOLUME_TYPE,
+        SEQUENCE,
+        Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200),
+        Option("grain", 0.4, "Share of the fine noise that is kept: less is smoother.", minimum=0, maximum=1),
+    )
 )
 
 
@@ -61,11 +65,12 @@ class FlowGenerator:
         configuration = FlowConfiguration.from_dict(stored.configuration)
         flow = _built(stored, configuration, autoencoder)
         kind = torch.tensor([asked_sequence(request, configuration.sequences, name)])
+        shape = (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
         code = sample(
             lambda code, time: flow(code, time, kind),
-            (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape),
+            flow.prior.smoothed(noise, kind, float(request.conditions["grain"])),
             int(request.conditions["steps"]),
-            torch.Generator().manual_seed(request.seed),
             lambda share: progress(0.9 * share),
         )
         code = code * float(stored.notes["deviation"]) + float(stored.notes["mean"])
@@ -74,11 +79,12 @@ class FlowGenerator:
         return cube_as_volume(cube, autoencoder, mark)
 
 
-def _built(stored: StoredWeights, configuration: FlowConfiguration, autoencoder: StoredWeights) -> nn.Module:
+def _built(stored: StoredWeights, configuration: FlowConfiguration, autoencoder: StoredWeights) -> FlowNetwork:
     mean, deviation = float(stored.notes["mean"]), float(stored.notes["deviation"])
     flow = FlowNetwork(configuration, CodePrior(code_distribution_of(autoencoder), mean, deviation))
     try:
         flow.load_state_dict(dict(stored.tensors))
     except RuntimeError as error:
         raise InvalidValueError("weights: do not fit their own configuration") from error
-    return flow.eval().requires_grad_(False)
+    flow.eval().requires_grad_(False)
+    return flow

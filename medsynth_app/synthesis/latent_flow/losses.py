@@ -32,18 +32,13 @@ def flow_loss(velocity: Velocity, codes: torch.Tensor, chance: torch.Generator) 
 
 @torch.no_grad()
 def sample(
-    velocity: Velocity,
-    shape: tuple[int, ...],
-    steps: int,
-    chance: torch.Generator,
-    progress: Callable[[float], None],
+    velocity: Velocity, noise: torch.Tensor, steps: int, progress: Callable[[float], None]
 ) -> torch.Tensor:
-    """Codes from noise by Heun's method in ``steps`` steps (two evaluations each, one in the last).
+    """Codes from noise (N, C, x, y, z) by Heun's method in ``steps`` steps (two evaluations each, one in the last).
 
     Raises:
         InvalidValueError: fewer than one step.
     """
     if steps < 1:
         raise InvalidValueError(f"steps: {steps} must be at least 1")
-    noise = torch.randn(shape, generator=chance)
-    return flow(velocity, noise, steps, chance, progress)
+    return flow(velocity, noise, steps, torch.Generator(), progress)

@@ -61,6 +61,16 @@ class CodePrior(nn.Module):
         return (found - mean).view_as(codes)
 
 
+    def smoothed(self, noise: torch.Tensor, kinds: torch.Tensor, grain: float) -> torch.Tensor:
+        """Noise (N, C, x, y, z) with only so much of what lies across the axes, where every place is alone.
+
+        A truncation: shapes vary as before, grain that a short training has not yet bound together is less.
+        """
+        axes, flat = self.axes[kinds], noise.flatten(1)
+        along = torch.einsum("nkd,nk->nd", axes, torch.einsum("nkd,nd->nk", axes, flat))
+        return (along + grain * (flat - along)).view_as(noise)
+
+
 def _speed(deviation: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     """Velocity along an axis for each unit off the mean."""
     variance, left = deviation.square(), 1.0 - time

@@ -74,7 +74,7 @@ ROWS: dict[tuple[str, str], Row] = {
         "variety": {"variety": 2.0}, "sequence": {"sequence": "t2"},
     }),
     (VOLUME, "diffusion"): Row({"volume_type": "mri_heart", "steps": 1, "sequence": "t1"}, 0.0, {
-        "steps": {"steps": 2}, "sequence": {"sequence": "t2"},
+        "steps": {"steps": 2}, "sequence": {"sequence": "t2"}, "grain": {"grain": 1.0},
     }),
 }  # fmt: skip
 NAMES = [f"{task}.{generator}" for task, generator in ROWS]

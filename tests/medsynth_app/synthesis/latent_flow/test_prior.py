@@ -19,11 +19,11 @@ def gaussian(kinds: int) -> dict[str, torch.Tensor]:
     return {"mean": mean, "components": axis, "residual": torch.full((kinds, LENGTH), 0.2)}
 
 
-def drawn(prior: CodePrior, kind: int, count: int) -> torch.Tensor:
+def drawn(prior: CodePrior, kind: int, count: int, grain: float = 1.0) -> torch.Tensor:
     kinds = torch.full((count,), kind)
-    chance = torch.Generator().manual_seed(0)
-    shape = (count, 1, SIDE, SIDE, SIDE)
-    return sample(lambda code, time: prior(code, time, kinds), shape, 40, chance, lambda share: None).flatten(1)
+    noise = torch.randn((count, 1, SIDE, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    noise = prior.smoothed(noise, kinds, grain)
+    return sample(lambda code, time: prior(code, time, kinds), noise, 40, lambda share: None).flatten(1)
 
 
 def test_noise_becomes_codes_of_the_kind_that_was_asked_for() -> None:
@@ -33,6 +33,13 @@ def test_noise_becomes_codes_of_the_kind_that_was_asked_for() -> None:
         assert abs(float(codes[:, 1:].mean()) - mean) < 0.1
         assert abs(float(codes[:, 0].std()) - 3.0) < 0.3
         assert abs(float(codes[:, 1:].std()) - 0.2) < 0.03
+
+
+def test_less_grain_leaves_the_shapes_as_they_were() -> None:
+    prior = CodePrior(gaussian(1), 0.0, 1.0)
+    full, half = drawn(prior, 0, 300), drawn(prior, 0, 300, grain=0.5)
+    torch.testing.assert_close(half[:, 0], full[:, 0], atol=1e-4, rtol=0)
+    assert abs(float(half[:, 1:].std() / full[:, 1:].std()) - 0.5) < 0.02
 
 
 def test_it_speaks_of_scaled_codes() -> None:
