@@ -31,7 +31,7 @@ CONDITIONS = ConditionTable(
         VOLUME_TYPE,
         SEQUENCE,
         Option("steps", 20, "Steps from noise to the volume.", minimum=1, maximum=200),
-        Option("grain", 0.4, "Share of the fine noise that is kept: less is smoother.", minimum=0, maximum=1),
+        Option("grain", 0.3, "Share of the fine noise that is kept: less is smoother.", minimum=0, maximum=1),
     )
 )
 
