@@ -33,9 +33,11 @@ class Starter:
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        # What it says when it dies; kept out of the tests' own output, which imports fill with warnings.
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", __file__],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=environment,
         )  # fmt: skip
         self._one_at_a_time = threading.Lock()
         assert self._process.stdout
@@ -46,9 +48,16 @@ class Starter:
         assert self._process.stdin
         assert self._process.stdout
         with self._one_at_a_time:
-            self._process.stdin.write(json.dumps(question) + "\n")
-            self._process.stdin.flush()
+            try:
+                self._process.stdin.write(json.dumps(question) + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError as error:
+                raise AssertionError(f"the starter is gone ({self._process.wait()}): {self._last_words()}") from error
             return self._process.stdout.readline().strip()
+
+    def _last_words(self) -> str:
+        self._said.seek(0)
+        return self._said.read()[-2000:]
 
     def start(self, arguments: list[str], log: str, environment: dict[str, str]) -> ForkedProcess:
         return ForkedProcess(self, int(self.ask({"start": arguments, "log": log, "environment": environment})))
@@ -122,6 +131,7 @@ def serve(arguments: list[str], log: str, environment: dict[str, str]) -> None:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the starter's questions are not for a server's own children
     os.setsid()
     os.environ.update(environment)
     tempfile.tempdir = None  # found anew from the environment
@@ -141,12 +151,21 @@ def fork(question: dict[str, Any]) -> int:
     return child
 
 
+CODES: dict[int, int] = {}
+"""Exit codes of processes that are gone: a second thread that asks gets the same answer, and the starter lives on."""
+
+
 def answer(question: dict[str, Any]) -> str:
     if "start" in question:
-        return str(fork(question))
+        child = fork(question)
+        CODES.pop(child, None)
+        return str(child)
     pid = question.get("poll", question.get("wait"))
-    gone, status = os.waitpid(pid, os.WNOHANG if "poll" in question else 0)
-    return str(os.waitstatus_to_exitcode(status)) if gone else ""
+    if pid not in CODES:
+        gone, status = os.waitpid(pid, os.WNOHANG if "poll" in question else 0)
+        if gone:
+            CODES[pid] = os.waitstatus_to_exitcode(status)
+    return str(CODES[pid]) if pid in CODES else ""
 
 
 def say(text: str) -> None:
