@@ -24,8 +24,8 @@ lint: $(READY)
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 12) else "MedSynth needs Python 3.10 to 3.12, this is %d.%d; set PYTHON=" % sys.version_info[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q --no-deps -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	touch $(READY)
 
 clean:
