@@ -120,15 +120,15 @@ class GaussianPrior(nn.Module):
 
     def _of_group(self, number: int, off: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """Velocity of codes of one group, given how far off the mean they are (N, D)."""
-        axes, rest = self.axes[number], _speed(self.rest[number], time)
+        axes, rest = self.axes[number], gaussian_speed(self.rest[number], time)
         along = off[:, : self.covered] @ axes
         on_axes = along @ axes.T
         broad = rest[:, : self.covered] * (off[:, : self.covered] - on_axes)
-        broad = broad + (_speed(self.deviations[number], time) * along) @ axes.T
+        broad = broad + (gaussian_speed(self.deviations[number], time) * along) @ axes.T
         return torch.cat([broad, rest[:, self.covered :] * off[:, self.covered :]], dim=1)
 
 
-def _speed(deviation: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+def gaussian_speed(deviation: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     """Velocity along an axis for each unit off the mean."""
     variance, left = deviation.square(), 1.0 - time
     return (time - left * variance) / (left.square() * variance + time.square()).clamp_min(1e-8)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from medsynth_app.synthesis.diffusion.prior import gaussian_speed
+
 SMALLEST_DEVIATION = 0.03
 """No number of a code counts as more certain than this: other volumes than those of the training may differ."""
 
@@ -54,12 +56,11 @@ class CodePrior(nn.Module):
         """
         mean, axes, moment = self.mean[kinds], self.axes[kinds], time[:, None]
         off = codes.flatten(1) - (1.0 - moment) * mean
-        along = torch.einsum("nkd,nd->nk", axes, off)
-        across = off - torch.einsum("nkd,nk->nd", axes, along)
-        found = _speed(self.rest[kinds], moment) * across
-        found = found + torch.einsum("nkd,nk->nd", axes, _speed(self.deviations[kinds], moment) * along)
+        along, lengthwise = _projected(axes, off)
+        across = off - lengthwise
+        found = gaussian_speed(self.rest[kinds], moment) * across
+        found = found + torch.einsum("nkd,nk->nd", axes, gaussian_speed(self.deviations[kinds], moment) * along)
         return (found - mean).view_as(codes)
-
 
     def smoothed(self, noise: torch.Tensor, kinds: torch.Tensor, grain: float) -> torch.Tensor:
         """Noise (N, C, x, y, z) with only so much of what lies across the axes, where every place is alone.
@@ -67,11 +68,11 @@ class CodePrior(nn.Module):
         A truncation: shapes vary as before, grain that a short training has not yet bound together is less.
         """
         axes, flat = self.axes[kinds], noise.flatten(1)
-        along = torch.einsum("nkd,nk->nd", axes, torch.einsum("nkd,nd->nk", axes, flat))
+        _, along = _projected(axes, flat)
         return (along + grain * (flat - along)).view_as(noise)
 
 
-def _speed(deviation: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """Velocity along an axis for each unit off the mean."""
-    variance, left = deviation.square(), 1.0 - time
-    return (time - left * variance) / (left.square() * variance + time.square()).clamp_min(1e-8)
+def _projected(axes: torch.Tensor, flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lengths (N, K) along the axes (N, K, D) of codes (N, D), and the part (N, D) that lies along them."""
+    lengths = torch.einsum("nkd,nd->nk", axes, flat)
+    return lengths, torch.einsum("nkd,nk->nd", axes, lengths)
