@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from medsynth_app.synthesis.vae_gan.losses import (
 )
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder
 from medsynth_app.synthesis.vae_gan.transforms import augmented
-from medsynth_app.synthesis.volume_data import find_volumes, split, to_cube
-from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
+from medsynth_app.synthesis.volume_data import Cubes, find_volumes, split, to_cube
+from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, _codes, train_volume_synthesis
 from medsynth_app.synthesis.weights import WeightsStore
 
 TINY = {"resolution": 16, "channels": "8,16", "latent_channels": 2, "flow_channels": "16", "steps": 4,
@@ -141,6 +142,28 @@ def test_a_sequence_that_the_weights_do_not_know_is_refused(
     conditions = row.conditions.parse({"volume_type": "mri_brain", "sequence": "flair"})
     with pytest.raises(InvalidValueError, match=f"sequence: 'flair' .*{told}"):
         row.build(two_sequences if several else trained).generate(GenerationRequest(0, conditions))
+
+
+def test_the_flow_learns_known_sequences_and_moved_copies_of_them() -> None:
+    torch.manual_seed(0)
+    vae = VolumeAutoencoder(VaeConfiguration(16, (8, 16), 2))
+    array = np.random.default_rng(0).random((3, 1, 16, 16, 16), dtype=np.float32)
+    vae.linear.fit(torch.from_numpy(array))
+    codes = _codes(vae, Cubes(array, (1.0,) * 3, ("t1", "flair", "t2")), ("t1", "t2"), copies=2)
+    assert codes.array.shape == (6, 2, 4, 4, 4)
+    assert codes.kinds.tolist() == [0, 1, 0, 1, 0, 1]
+    assert not torch.equal(codes.array[:2], codes.array[2:4])
+    assert not torch.equal(codes.array[2:4], codes.array[4:])
+
+
+def test_a_flow_of_other_sequences_than_the_autoencoders_is_refused(
+    two_sequences: WeightsStore, tmp_path: Path
+) -> None:
+    for seed in range(4):
+        nib.save(nib.Nifti1Image(brain_like(seed), np.eye(4)), tmp_path / f"scan_{seed}_flair.nii.gz")
+    shutil.copytree(two_sequences.folders[0], tmp_path / "weights")
+    with pytest.raises(InvalidValueError, match="holds none of the sequences that vae-gan-mri-brain"):
+        train(tmp_path, tmp_path, stage="diffusion")
 
 
 @pytest.mark.parametrize("generator", ["vae_gan", "diffusion"])
