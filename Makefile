@@ -8,6 +8,10 @@ CONF    ?=
 
 BIN   := .venv/bin
 READY := .venv/.ready
+UV    := uv==0.13.9
+
+# A start reads thousands of modules: where Python may not keep their bytecode, each one takes four times as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test lint clean
 
@@ -24,7 +28,10 @@ lint: $(READY)
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 12) else "MedSynth needs Python 3.10 to 3.12, this is %d.%d; set PYTHON=" % sys.version_info[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	@# uv is several times faster; pip also knows what only pip's own settings tell, such as a hospital's mirror.
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(UV) \
+		&& $(BIN)/python -m uv pip install --python $(BIN)/python -r requirements.txt \
+		|| $(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	touch $(READY)
 
