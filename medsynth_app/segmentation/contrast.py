@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from medsynth_app.segmentation.enhancement import LEAST_HEALTHY_VOXELS, line_of_t1
 from medsynth_app.vocabulary import TumorLabel
 
 
@@ -28,23 +29,15 @@ def withhold_contrast(
     enhancing = label == TumorLabel.ENHANCING_TUMOR
     before, after = image[t1], image[t1ce]
     healthy = (label == 0) & (before != 0) & (after != 0)
-    if not bool(enhancing.any()) or int(healthy.sum()) < 1000:
+    if not bool(enhancing.any()) or int(healthy.sum()) < LEAST_HEALTHY_VOXELS:
         return
-    slope, offset, deviation = _line(before[healthy], after[healthy])
+    slope, offset, deviation = line_of_t1(before[healthy].numpy(), after[healthy].numpy())
     # Noise of half the deviation: the other half of it is anatomy that the line does not explain.
     noise = torch.randn(before.shape, generator=generator) * (deviation / 2)
     without_agent = slope * before + offset + noise
     share = _soft_border(enhancing)
     image[t1ce] = torch.where(after != 0, after + share * (without_agent - after), after)
     label[enhancing] = TumorLabel.NECROTIC_CORE
-
-
-def _line(before: torch.Tensor, after: torch.Tensor) -> tuple[float, float, float]:
-    """Slope and offset of ``after`` as a line of ``before``, and the deviation from it."""
-    centred = before - before.mean()
-    slope = float((centred * after).mean() / centred.square().mean().clamp_min(1e-4))
-    offset = float(after.mean() - slope * before.mean())
-    return slope, offset, float((after - slope * before - offset).std())
 
 
 def _soft_border(mask: torch.Tensor) -> torch.Tensor:

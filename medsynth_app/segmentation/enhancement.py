@@ -15,6 +15,8 @@ from medsynth_app.vocabulary import TumorLabel
 
 LEAST_HEALTHY_VOXELS = 1000
 LEAST_NEIGHBOURS = 50
+LEAST_VARIANCE = 1e-4
+"""Of T1 where a line is drawn of it: a constant has no slope."""
 NEIGHBOURHOOD = 10
 """Voxels around a focus in which the rest of the tumour is what it is compared with."""
 SHELL = 3
@@ -83,11 +85,25 @@ def contrast_uptake(t1: np.ndarray, t1ce: np.ndarray, healthy: np.ndarray) -> np
     before, after = t1[healthy], t1ce[healthy]
     if before.size < LEAST_HEALTHY_VOXELS or before.std() < 1e-3:
         return None
-    slope, offset = np.polynomial.polynomial.polyfit(before, after, 1)[::-1]
-    deviation = float((after - slope * before - offset).std())
+    slope, offset, deviation = line_of_t1(before, after)
     if deviation < 1e-3:
         return None
     return ((t1ce - np.float32(slope) * t1 - np.float32(offset)) / np.float32(deviation)).astype(np.float32)
+
+
+def line_of_t1(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float]:
+    """T1ce of healthy tissue as a line of its T1, by least squares.
+
+    Args:
+        before, after: (N,) T1 and T1ce of the same voxels, z-scored.
+
+    Returns:
+        Slope, offset, and the standard deviation of T1ce from the line.
+    """
+    centred = before - before.mean(dtype=np.float64)
+    slope = float((centred * after).mean() / max(float(np.square(centred).mean()), LEAST_VARIANCE))
+    offset = float(after.mean(dtype=np.float64) - slope * before.mean(dtype=np.float64))
+    return slope, offset, float((after - slope * before - offset).std())
 
 
 def _is_vessel(uptake: np.ndarray, border: np.ndarray, vessel_uptake: float) -> bool:

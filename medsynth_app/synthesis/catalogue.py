@@ -20,7 +20,6 @@ from medsynth_app.synthesis.phantoms import generator as phantoms
 from medsynth_app.synthesis.phantoms.images import generator as image_phantoms
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_CONDITIONS, IMAGE_MODALITIES
 from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS
-from medsynth_app.synthesis.privacy import Embedding, low_resolution_embedding, short_embedding
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
@@ -54,7 +53,6 @@ class CatalogueRow:
         trained_on: what a generator without weights was made from.
         takes_image / takes_label: whether a file is its input: ``no``, ``optional`` or ``needed``.
         is_picture: answers pictures, else volumes.
-        embedding: how images are compared in the memorisation audit; None for generators that saw no images.
         reference: weights whose training images that audit compares with; empty = those in ``weights``.
     """
 
@@ -70,7 +68,6 @@ class CatalogueRow:
     takes_image: str = "no"
     takes_label: str = "no"
     is_picture: bool = False
-    embedding: Embedding | None = None
     reference: str = ""
 
     def weights_of(self, conditions: Mapping[str, Any]) -> str | None:
@@ -228,7 +225,6 @@ TUMOR_ROWS = (
         build=learned_tumor.LearnedTumorCaseGenerator,
         weights={"": learned_tumor_training.WEIGHTS_NAME},
         takes_label="optional",
-        embedding=short_embedding,
     ),
 )
 TUMOR_TRAINER = TrainerRow(
@@ -260,7 +256,6 @@ VOLUME_ROWS = (
         kind_condition="volume_type",
         kinds=VOLUME_KINDS,
         weights={kind: vae_gan.weights_name("vae_gan", kind) for kind in VOLUME_KINDS},
-        embedding=low_resolution_embedding,
     ),
     CatalogueRow(
         task="volume_synthesis",
@@ -271,7 +266,6 @@ VOLUME_ROWS = (
         kind_condition="volume_type",
         kinds=VOLUME_KINDS,
         weights={kind: vae_gan.weights_name("diffusion", kind) for kind in VOLUME_KINDS},
-        embedding=low_resolution_embedding,
     ),
 )
 VOLUME_TRAINER = TrainerRow(
@@ -306,7 +300,6 @@ IMAGE_ROWS = (
         weights=dict.fromkeys(IMAGE_MODALITIES, DIFFUSION_WEIGHTS),
         takes_label="optional",
         is_picture=True,
-        embedding=short_embedding,
     ),
     CatalogueRow(
         task="image_synthesis",
@@ -318,7 +311,6 @@ IMAGE_ROWS = (
         kinds=IMAGE_MODALITIES,
         weights=dict.fromkeys(IMAGE_MODALITIES, picture_model.WEIGHTS),
         is_picture=True,
-        embedding=short_embedding,
     ),
 )
 
@@ -340,7 +332,6 @@ SKIN_ROWS = (
         build=skin.SkinLesionSynthesis,
         weights={"": skin_models.GENERATOR},
         is_picture=True,
-        embedding=short_embedding,
     ),
     CatalogueRow(
         task=skin.INVERSION,
@@ -351,7 +342,6 @@ SKIN_ROWS = (
         weights={"": skin_models.ENCODER},
         takes_image="needed",
         is_picture=True,
-        embedding=short_embedding,
         reference=skin_models.GENERATOR,
     ),
     CatalogueRow(
@@ -363,7 +353,6 @@ SKIN_ROWS = (
         weights={"": skin_models.DIRECTIONS},
         takes_image="needed",
         is_picture=True,
-        embedding=short_embedding,
         reference=skin_models.GENERATOR,
     ),
 )

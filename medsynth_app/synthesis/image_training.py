@@ -19,7 +19,7 @@ from medsynth_app.synthesis.diffusion.transforms import PATCH
 from medsynth_app.synthesis.diffusion.weights import NAME, DiffusionModel
 from medsynth_app.synthesis.image_data import Pictures, find_pictures, read_pictures, split_pictures
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
+from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name
 from medsynth_app.synthesis.stylegan2.picture_training import STYLEGAN2_OPTIONS, train_picture_generator
 from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining
@@ -124,7 +124,7 @@ def store_reference(
     if held_out is None or len(held_out) < FEWEST_HELD_OUT:
         return
     seen, unseen = _as_answered(training, grey), _as_answered(held_out, grey)
-    reference = TrainingReference.of(seen, unseen, short_embedding)
+    reference = TrainingReference.of(seen, unseen)
     reference.save(weights.with_name(f"{reference_name(weights.name.removesuffix(ENDING))}{ENDING}"))
 
 

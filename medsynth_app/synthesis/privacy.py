@@ -3,14 +3,14 @@
 The distance of the synthetic image to its nearest training image is compared with the same distance of real
 images that were held out of training: one that lies nearer than almost every held-out image is a likely copy
 (the calibrated nearest-neighbour test of Dar et al. 2024, "Unconditional latent diffusion models memorize
-patient imaging data"). The comparison is only as good as the embedding; it finds copies, not likenesses of a
-detail.
+patient imaging data"). What is compared are 48 numbers an image, from which no image can be drawn: it finds copies,
+not likenesses of a detail.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,15 +23,12 @@ from scipy.ndimage import zoom
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.weights import WeightsStore, load_weights, save_weights
 
-Embedding = Callable[[np.ndarray], np.ndarray]
-"""Array of an image -> vector (D,) of length 1, float32."""
-
 KIND = "memorisation_reference"
 FLAG_PERCENTILE = 1.0
 """Nearer to a training image than this percentile of held-out images = flagged."""
 LOW_RESOLUTION = 16
 FEWEST_HELD_OUT = 3
-SHORT_SIZE, PROJECTION_SEED = 48, 0
+SIZE, PROJECTION_SEED = 48, 0
 
 
 def reference_name(weights: str) -> str:
@@ -39,14 +36,14 @@ def reference_name(weights: str) -> str:
     return f"{weights}-reference"
 
 
-def low_resolution_embedding(array: np.ndarray) -> np.ndarray:
-    """The image's foreground at 16 samples a side, its mean removed, of length 1.
+def embedding(array: np.ndarray) -> np.ndarray:
+    """The image's foreground at 16 samples a side, its mean removed, through a fixed random projection.
 
     Args:
         array: volume (C, X, Y, Z), or picture (H, W) or (H, W, 3).
 
     Returns:
-        (D,) float32. The distance of two embeddings is sqrt(2 - 2 r) of their correlation r.
+        (48,) float32 of length 1. The distance of two of them is about sqrt(2 - 2 r) of the images' correlation r.
     """
     image = array.astype(np.float32)
     if image.ndim == 3:
@@ -56,23 +53,17 @@ def low_resolution_embedding(array: np.ndarray) -> np.ndarray:
     image = _cut_to_foreground(image)
     factors = [1.0, *(LOW_RESOLUTION / n for n in image.shape[1:])]
     small = zoom(image, factors, order=1, grid_mode=True, mode="nearest")
-    vector = small.ravel() - small.mean(dtype=np.float64)
-    return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+    vector = _projection(small.size) @ _of_length_one(small.ravel() - small.mean(dtype=np.float64))
+    return _of_length_one(vector).astype(np.float32)
 
 
-def short_embedding(array: np.ndarray) -> np.ndarray:
-    """The low-resolution embedding of a picture through a fixed random projection, (48,) float32 of length 1.
+@lru_cache(maxsize=4)
+def _projection(size: int) -> np.ndarray:
+    return np.random.default_rng(PROJECTION_SEED).normal(size=(SIZE, size))
 
-    Shorter than the embedding itself, so that the reference of thousands of training pictures stays small, and
-    no training picture can be drawn from it.
 
-    Args:
-        array: picture (H, W) or (H, W, 3).
-    """
-    whole = low_resolution_embedding(array)
-    projection = np.random.default_rng(PROJECTION_SEED).normal(size=(SHORT_SIZE, len(whole)))
-    vector = projection @ whole
-    return (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+def _of_length_one(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-6)
 
 
 def _cut_to_foreground(image: np.ndarray) -> np.ndarray:
@@ -110,9 +101,7 @@ class TrainingReference:
             )
 
     @classmethod
-    def of(
-        cls, training: Iterable[np.ndarray], held_out: Iterable[np.ndarray], embedding: Embedding
-    ) -> TrainingReference:
+    def of(cls, training: Iterable[np.ndarray], held_out: Iterable[np.ndarray]) -> TrainingReference:
         """Embed training and held-out images (arrays as the generator answers them)."""
         embeddings = np.stack([embedding(array) for array in training])
         distances = [_nearest(embedding(array), embeddings)[0] for array in held_out]
@@ -166,11 +155,11 @@ class MemorisationAudit:
         }  # fmt: skip
 
 
-def audit(array: np.ndarray, reference: TrainingReference, embedding: Embedding) -> MemorisationAudit:
+def audit(array: np.ndarray, reference: TrainingReference) -> MemorisationAudit:
     """Compare one synthetic image with the training images.
 
     Raises:
-        InvalidValueError: the reference was made with another embedding.
+        InvalidValueError: the reference was made in another way.
     """
     vector = embedding(array)
     if vector.shape != reference.embeddings.shape[1:]:
@@ -184,23 +173,20 @@ def audit(array: np.ndarray, reference: TrainingReference, embedding: Embedding)
     return MemorisationAudit(status, round(distance, 5), round(threshold, 5), round(percentile, 1))
 
 
-def audit_with_store(
-    array: np.ndarray, weights: str | None, embedding: Embedding | None, store: WeightsStore
-) -> MemorisationAudit:
+def audit_with_store(array: np.ndarray, weights: str | None, store: WeightsStore) -> MemorisationAudit:
     """Audit an image of a generator, as far as that can be done here.
 
     Args:
         array: the image.
         weights: name of the generator's weights; None where it has none.
-        embedding: the generator's; None where it saw no images.
         store: where its reference lies.
     """
-    if weights is None or embedding is None:
-        return MemorisationAudit("not_applicable" if weights is None else "unavailable")
+    if weights is None:
+        return MemorisationAudit("not_applicable")
     path = store.find(reference_name(weights))
     if path is None:
         return MemorisationAudit("unavailable")
-    return audit(array, _loaded(path, path.stat().st_mtime_ns), embedding)
+    return audit(array, _loaded(path, path.stat().st_mtime_ns))
 
 
 def nearest(audits: Sequence[MemorisationAudit]) -> MemorisationAudit:

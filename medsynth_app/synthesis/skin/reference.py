@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
+from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name
 from medsynth_app.synthesis.skin.dataset import Lesions
 from medsynth_app.synthesis.skin.models import GENERATOR, weights_file
 
@@ -24,5 +24,5 @@ def store_reference(training: Lesions, held_out: Lesions, folder: Path) -> Path 
         return None
     path = weights_file(folder, reference_name(GENERATOR))
     training_side, held_out_side = (part.images.transpose(0, 2, 3, 1) for part in (training, held_out))
-    TrainingReference.of(training_side, held_out_side, short_embedding).save(path)
+    TrainingReference.of(training_side, held_out_side).save(path)
     return path

@@ -12,7 +12,6 @@ from medsynth_app.synthesis.privacy import (
     FEWEST_HELD_OUT,
     TrainingReference,
     reference_name,
-    short_embedding,
 )
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch
 from medsynth_app.synthesis.stylegan2.configuration import (
@@ -164,4 +163,4 @@ def _store_reference(collection: PictureCollection, folder: Path) -> None:
     if collection.held_out is None or len(collection.held_out) < FEWEST_HELD_OUT:
         return
     sides = (collection.shown(collection.training), collection.shown(collection.held_out))
-    TrainingReference.of(*sides, short_embedding).save(folder / f"{reference_name(WEIGHTS)}{ENDING}")
+    TrainingReference.of(*sides).save(folder / f"{reference_name(WEIGHTS)}{ENDING}")

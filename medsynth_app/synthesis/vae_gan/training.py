@@ -14,7 +14,7 @@ from monai.metrics import PSNRMetric, SSIMMetric
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, low_resolution_embedding
+from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference
 from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.vae_gan.losses import (
@@ -38,7 +38,7 @@ from medsynth_app.synthesis.weights import save_weights
 logger = logging.getLogger(__name__)
 
 KIND = "vae_gan"
-LARGEST_COMPONENTS = 32
+LARGEST_COMPONENTS = 28
 """Of all sequences together: they are most of a weights file."""
 CODE_NOISE_FLOOR = 1e-4
 
@@ -269,4 +269,4 @@ def store_reference(weights: Path, training: np.ndarray, validation: np.ndarray)
         )
         path.unlink(missing_ok=True)
         return
-    TrainingReference.of(training, validation, low_resolution_embedding).save(path)
+    TrainingReference.of(training, validation).save(path)

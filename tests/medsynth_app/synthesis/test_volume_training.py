@@ -16,7 +16,7 @@ from medsynth_app.imaging.marking import SyntheticMark, synthetic_nifti
 from medsynth_app.options import parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.generator import GenerationRequest
-from medsynth_app.synthesis.privacy import audit_with_store, low_resolution_embedding
+from medsynth_app.synthesis.privacy import audit_with_store
 from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.training import TrainingProgress, untold
 from medsynth_app.synthesis.vae_gan import training as vae_training
@@ -94,7 +94,7 @@ def test_trained_weights_answer_repeatably(trained: WeightsStore, generator: str
     assert (made[0].array != made[2].array).any()
     assert made[0].mark.weights_hash
     assert "8" not in made[0].facts["trained_on"].split()[0], "three of the eight were held out"
-    found = audit_with_store(made[0].array, row.weights_of(conditions), row.embedding, trained)
+    found = audit_with_store(made[0].array, row.weights_of(conditions), trained)
     assert found.status in ("clear", "flagged")
     described = {kind["kind"]: kind for kind in row.described(trained)["kinds"]}
     assert described["mri_brain"]["ready"]
@@ -103,7 +103,7 @@ def test_trained_weights_answer_repeatably(trained: WeightsStore, generator: str
 
 def test_a_training_volume_itself_is_flagged(scans: Path, trained: WeightsStore) -> None:
     copy = 1000 * to_cube(find_volumes(scans)[5].read(), 16, "mri_brain")[0]
-    assert audit_with_store(copy, "vae-gan-mri-brain", low_resolution_embedding, trained).status == "flagged"
+    assert audit_with_store(copy, "vae-gan-mri-brain", trained).status == "flagged"
 
 
 @pytest.fixture(scope="module")

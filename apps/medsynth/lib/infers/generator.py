@@ -100,9 +100,7 @@ class GeneratorInferTask(InferTask):
         asked = self._read(request)
         result = asked.row.build(self.store).generate(asked.request, lambda share: stop_if_cancelled())
         weights = asked.row.reference_of(asked.request.conditions)
-        found = nearest(
-            [audit_with_store(array, weights, asked.row.embedding, self.store) for array in result.audited]
-        )
+        found = nearest([audit_with_store(array, weights, self.store) for array in result.audited])
         facts = self._facts(asked, result, found)
         if asked.answer["save"]:
             _refuse_copies(found, bool(asked.answer["allow_flagged"]))

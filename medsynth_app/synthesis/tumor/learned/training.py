@@ -21,7 +21,7 @@ from medsynth_app.imaging.cases import CaseFiles, find_cases
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.options import Option
 from medsynth_app.synthesis.diffusion.losses import velocity_loss
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name, short_embedding
+from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name
 from medsynth_app.synthesis.training import (
     LoopConfiguration,
     ReportTraining,
@@ -252,7 +252,7 @@ def _store_reference(weights: Path, cases: Sequence[ObservedCase], held_out: Seq
         path.unlink(missing_ok=True)
         return
     rows = [[_as_answered(case) for case in part] for part in (cases, held_out)]
-    TrainingReference.of(rows[0], rows[1], short_embedding).save(path)
+    TrainingReference.of(rows[0], rows[1]).save(path)
 
 
 def _as_answered(case: ObservedCase) -> np.ndarray:

@@ -9,11 +9,10 @@ import pytest
 
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.privacy import (
-    SHORT_SIZE,
+    SIZE,
     audit_with_store,
     nearest,
     reference_name,
-    short_embedding,
 )
 from medsynth_app.synthesis.skin.dataset import Lesions
 from medsynth_app.synthesis.skin.models import GENERATOR
@@ -43,7 +42,7 @@ def test_a_copy_is_flagged_and_a_new_picture_is_not(folder: Path) -> None:
 
     def audited(lesions: Lesions, row: int) -> str:
         array = lesions.images[row].transpose(1, 2, 0)
-        return audit_with_store(array, GENERATOR, short_embedding, store).status
+        return audit_with_store(array, GENERATOR, store).status
 
     assert {audited(pictures(0, 20), row) for row in range(20)} == {"flagged"}
     assert [audited(pictures(2, 10), row) for row in range(10)].count("clear") >= 9
@@ -52,7 +51,7 @@ def test_a_copy_is_flagged_and_a_new_picture_is_not(folder: Path) -> None:
 def test_one_copy_among_the_pictures_of_a_walk_speaks_for_all(folder: Path) -> None:
     store = WeightsStore((folder,))
     walk = [*pictures(2, 4).images, pictures(0, 1).images[0]]
-    found = [audit_with_store(each.transpose(1, 2, 0), GENERATOR, short_embedding, store) for each in walk]
+    found = [audit_with_store(each.transpose(1, 2, 0), GENERATOR, store) for each in walk]
     assert nearest(found).status == "flagged"
     assert nearest(found[:-1]).status == "clear"
 
@@ -61,7 +60,7 @@ def test_the_file_holds_short_vectors_only(folder: Path) -> None:
     path = WeightsStore((folder,)).find(reference_name(GENERATOR))
     assert path is not None
     tensors = load_weights(path, "memorisation_reference").tensors
-    assert tensors["embeddings"].shape == (20, SHORT_SIZE)
+    assert tensors["embeddings"].shape == (20, SIZE)
     assert set(tensors) == {"embeddings", "held_out_distances"}
 
 
@@ -80,4 +79,4 @@ def test_the_shipped_reference_belongs_to_every_task_of_the_course(task: str) ->
     assert path.parent == SHIPPED_FOLDER
     assert path.stat().st_size < 1_000_000
     grey = np.full((128, 128, 3), 127, np.uint8)
-    assert audit_with_store(grey, reference, row.embedding, WeightsStore()).distance is not None
+    assert audit_with_store(grey, reference, WeightsStore()).distance is not None
