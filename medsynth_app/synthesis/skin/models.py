@@ -133,10 +133,10 @@ def load_generator(store: WeightsStore) -> LoadedGenerator:
     if not guide:
         return LoadedGenerator(generator, None, stored.sha256)
     network = generator.configuration
-    principal = PrincipalLatents(network.latent_size, network.image_channels)
     try:
+        principal = PrincipalLatents(network.latent_size, network.image_channels, len(guide["mean"]))
         principal.load_state_dict(guide)
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         raise InvalidValueError(f"weights {GENERATOR}: hold a guide of another size") from error
     return LoadedGenerator(generator, principal, stored.sha256)
 

@@ -28,6 +28,8 @@ class Adversary(nn.Module):
         super().__init__()
         network = configuration.network
         self.projected = configuration.discriminator == "projected"
+        self.classes = network.classes
+        self.mismatched = configuration.mismatched if network.classes > 1 else 0.0
         self.features = PhotographFeatures() if self.projected else None
         self.judge_network: nn.Module = (
             ProjectedDiscriminator(network.resolution, network.classes)
@@ -68,6 +70,14 @@ class Adversary(nn.Module):
         real_logits, fake_logits = self.judge(real, label), self.judge(fake, label)
         pair = hinge_pair if self.projected else logistic_pair
         loss = pair(real_logits, fake_logits)
+        if self.mismatched:
+            mistaken = pair(real_logits, self.judge(real, self._wrong(label)))
+            loss = (1.0 - self.mismatched) * loss + self.mismatched * mistaken
         figures["discriminator"] = float(loss.detach())
         figures["real_sign"] = float(real_logits.detach().mean(dim=1).sign().mean())
         return loss, figures["real_sign"]
+
+    def _wrong(self, label: torch.Tensor) -> torch.Tensor:
+        """The next or the last class, by turns: where classes are sorted, mostly a pathology of the same modality."""
+        side = 1 - 2 * (torch.arange(len(label), device=label.device) % 2)
+        return (label + side) % self.classes

@@ -52,6 +52,8 @@ class TrainingConfiguration(RunConfiguration):
         growth: (resolution, images from which it is trained) pairs, ascending, for progressive growing; empty =
             the whole network from the start.
         average_images: half-life of the moving average of the weights, in images.
+        mismatched: share of the discriminator's false examples that are real images under a wrong class (Reed 2016,
+            GAN-CLS): it then has to look at the class.
         turn_images: show reals also mirrored and in quarter turns, for pictures without a natural upright.
 
     Raises:
@@ -74,6 +76,7 @@ class TrainingConfiguration(RunConfiguration):
     augmentations: tuple[str, ...] = ()
     growth: tuple[tuple[int, int], ...] = ()
     average_images: int = 4000
+    mismatched: float = 0.0
     turn_images: bool = True
 
     def __post_init__(self) -> None:
@@ -86,7 +89,7 @@ class TrainingConfiguration(RunConfiguration):
             raise InvalidValueError(f"batch_size: {self.batch_size} must be even")
         check_at_least_one(self, ("average_images", "augmentation_images"))
         check_rates(self, ("generator_rate", "discriminator_rate"))
-        for name in ("balance", "style_mixing", "momentum"):
+        for name in ("balance", "style_mixing", "momentum", "mismatched"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name}: {getattr(self, name)} must be between 0 and 1")
         smallest = self.network.resolution

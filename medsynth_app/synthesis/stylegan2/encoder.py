@@ -111,13 +111,11 @@ class PrincipalStart(nn.Module):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(N, W) of images (N, C, R, R), -1..1."""
-        latent = self.principal(images)
-        if not self.mapping.classes:
-            return self.mapping(latent)
-        of_class = [
-            self.mapping(latent, torch.full((len(latent),), number, device=latent.device))
-            for number in range(self.mapping.classes)
-        ]
+        of_class = []
+        for number in range(max(1, self.mapping.classes)):
+            label = torch.full((len(images),), number, device=images.device)
+            latent = self.principal(images, label)
+            of_class.append(self.mapping(latent, label if self.mapping.classes else None))
         return torch.stack(of_class).mean(dim=0)
 
 

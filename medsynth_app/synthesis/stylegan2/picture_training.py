@@ -46,6 +46,8 @@ CHANGES = ("shift", "scale", "stretch", "fraction", "brightness", "contrast")
 """Augmentations that keep a body upright, its right on the left, and grey pictures grey."""
 RUN_FOLDER = "stylegan2"
 LATENT_SIZE = 128
+MISMATCHED = 0.5
+"""Pathologies of one modality are nearly alike: without it the network draws them all the same."""
 REGION, EDGE = 2.0, 1.0
 """Of the reproduction: a body counts three times as much as the air around it; weight of its edges."""
 
@@ -151,6 +153,7 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         batch_size=int(options["batch_size"]),
         momentum=0.5 if guided else 0.0,
         path_length=float(options["path_length"]),
+        mismatched=MISMATCHED,
         augmentations=CHANGES,
         turn_images=False,
         store_every=int(options["store_every"]),

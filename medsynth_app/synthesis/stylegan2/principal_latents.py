@@ -1,6 +1,7 @@
 """Latents of real images by principal components: the guide of a training that also reconstructs its images.
 
-The whitened components of an image have mean 0 and covariance 1 over the collection, as the drawn latents have.
+The whitened components of an image have mean 0 in each class and covariance 1 over the collection, as the drawn latents
+have: z tells nothing that the class tells, so the class has to be listened to.
 The mapping network sees only the direction of z, so the length, which is the image's contrast, is kept as one more
 coordinate, brought to a normal distribution by its rank. Starting a generator from principal components follows
 Bojanowski et al., "Optimizing the Latent Space of Generative Networks" (ICML 2018).
@@ -25,44 +26,61 @@ class PrincipalLatents(nn.Module):
     Args:
         latent_size: length of z; one less components are kept.
         image_channels: 1 or 3.
+        classes: each has a mean of its own; 1 = all images are alike.
     """
 
     mean: torch.Tensor
     components: torch.Tensor
     lengths: torch.Tensor
 
-    def __init__(self, latent_size: int, image_channels: int) -> None:
+    def __init__(self, latent_size: int, image_channels: int, classes: int = 1) -> None:
         super().__init__()
         size = image_channels * FITTED_SIDE**2
-        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("mean", torch.zeros(classes, size))
         self.register_buffer("components", torch.zeros(size, latent_size - 1))
-        self.register_buffer("lengths", torch.linspace(0, 1, RANK_STEPS))
+        self.register_buffer("lengths", torch.linspace(0, 1, RANK_STEPS).repeat(classes, 1))
 
     @torch.no_grad()
-    def fit(self, images: torch.Tensor, seed: int) -> None:
-        """Take the components from images (N, C, R, R), -1..1; N must exceed the length of z."""
-        values = _small(images)
-        self.mean.copy_(values.mean(dim=0))
+    def fit(self, images: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor, seed: int) -> None:
+        """Take means and components from a collection; it must hold more images than z has numbers.
+
+        Args:
+            images: (N, C, R, R), -1..1.
+            labels: (N,) class numbers, each of them at least once.
+            shares: (N,) how often each image is drawn in the training, in any unit.
+            seed: of the decomposition.
+        """
+        values, weights, rows = _small(images), (shares / shares.mean()).float(), self._rows(labels)
+        for number in range(len(self.mean)):
+            self.mean[number] = values[rows == number].mean(dim=0)
+        centred = values - self.mean[rows]
         count = self.components.shape[1]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             _, deviation, directions = torch.pca_lowrank(
-                values - self.mean, q=min(count + 8, *values.shape), center=False, niter=FIRST_ITERATIONS
-            )
+                centred * weights.sqrt()[:, None],
+                q=min(count + 8, *values.shape), center=False, niter=FIRST_ITERATIONS,
+            )  # fmt: skip
         deviation = deviation[:count] / math.sqrt(len(values))
         self.components.copy_(directions[:, :count] / deviation.clamp_min(1e-6))
-        lengths = ((values - self.mean) @ self.components).norm(dim=1)
-        self.lengths.copy_(torch.quantile(lengths, torch.linspace(0, 1, RANK_STEPS)))
+        lengths = (centred @ self.components).norm(dim=1)
+        steps = torch.linspace(0, 1, RANK_STEPS)
+        for number in range(len(self.mean)):
+            self.lengths[number] = torch.quantile(lengths[rows == number], steps)
 
     @torch.no_grad()
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """z (N, Z) of images (N, C, R, R), -1..1."""
-        whitened = (_small(images) - self.mean) @ self.components
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """z (N, Z) of images (N, C, R, R), -1..1, of the classes (N,); which is no matter where all are alike."""
+        rows = self._rows(labels)
+        whitened = (_small(images) - self.mean[rows]) @ self.components
         length = whitened.norm(dim=1)
-        rank = torch.searchsorted(self.lengths, length).clamp(1, RANK_STEPS - 1).float() - 0.5
+        rank = torch.searchsorted(self.lengths[rows], length[:, None])[:, 0].clamp(1, RANK_STEPS - 1).float() - 0.5
         normal = math.sqrt(2.0) * torch.erfinv(2.0 * rank / (RANK_STEPS - 1) - 1.0)
         scale = math.sqrt(whitened.shape[1]) / length.clamp_min(1e-6)
         return torch.cat([whitened * scale[:, None], normal[:, None]], dim=1)
+
+    def _rows(self, labels: torch.Tensor) -> torch.Tensor:
+        return labels if len(self.mean) > 1 else torch.zeros_like(labels)
 
 
 def _small(images: torch.Tensor) -> torch.Tensor:

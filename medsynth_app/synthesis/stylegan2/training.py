@@ -77,11 +77,11 @@ class Trainer(Run):
         self.generator = Generator(configuration.network).to(self.device)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.adversary = Adversary(configuration).to(self.device)
+        self._weights_of_classes = _class_weights(self.labels, configuration.balance)
         self.principal = self._new_principal_latents()
         self.path = PathLength().to(self.device)
         self.augmentation = configuration.new_augmentation()
         self.optimizers = self._new_optimizers()
-        self._weights_of_classes = _class_weights(self.labels, configuration.balance)
         self.take_up()
 
     def _new_principal_latents(self) -> PrincipalLatents | None:
@@ -89,13 +89,14 @@ class Trainer(Run):
         network = self.configuration.network
         if self.configuration.guide is None:
             return None
-        principal = PrincipalLatents(network.latent_size, network.image_channels)
+        principal = PrincipalLatents(network.latent_size, network.image_channels, max(1, network.classes))
         chance = torch.Generator().manual_seed(self.configuration.seed)
         small = []
         for part in np.array_split(self.real_images, max(1, len(self.real_images) // PART_SIZE)):
             turned = self._turned(to_images(part), chance)
             small.append(functional.interpolate(turned, size=FITTED_SIDE, mode="area"))
-        principal.fit(torch.cat(small), self.configuration.seed)
+        labels = torch.from_numpy(self.labels)
+        principal.fit(torch.cat(small), labels, self._weights_of_classes, self.configuration.seed)
         return principal.to(self.device)
 
     def _turned(self, images: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -122,7 +123,7 @@ class Trainer(Run):
         guided = 0 if guide is None else (len(real) // 2 if adversarial else len(real))
         figures: dict[str, float] = {}
 
-        latent = self._latents(real, guided, chance)
+        latent = self._latents(real, label, guided, chance)
         styles = self._styles(latent, label, guided, chance)
         fake = self.generator.synthesis(styles, chance, side)
         changes = self._changes(len(real), chance)
@@ -161,13 +162,15 @@ class Trainer(Run):
             images = functional.interpolate(images, size=side, mode="area")
         return images, torch.from_numpy(self.labels[rows]).to(self.device)
 
-    def _latents(self, real: torch.Tensor, guided: int, chance: torch.Generator) -> torch.Tensor:
+    def _latents(
+        self, real: torch.Tensor, label: torch.Tensor, guided: int, chance: torch.Generator
+    ) -> torch.Tensor:
         """z (n, Z): of the first ``guided`` images their own, the others drawn."""
         shape = (len(real), self.configuration.network.latent_size)
         drawn = torch.randn(shape, generator=chance).to(self.device)
         if self.principal is None:
             return drawn
-        return torch.cat([self.principal(real[:guided]), drawn[guided:]])
+        return torch.cat([self.principal(real[:guided], label[:guided]), drawn[guided:]])
 
     def _styles(
         self, latent: torch.Tensor, label: torch.Tensor, guided: int, chance: torch.Generator

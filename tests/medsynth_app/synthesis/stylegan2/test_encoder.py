@@ -38,10 +38,10 @@ def test_a_guided_generator_starts_from_the_principal_latents() -> None:
     generator = _generator()
     images = torch.rand(40, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     principal = PrincipalLatents(8, 3)
-    principal.fit(images, seed=0)
+    principal.fit(images, torch.zeros(len(images), dtype=torch.long), torch.ones(len(images)), seed=0)
     encoder = StyleEncoder(3, 10, 16, PrincipalStart(principal, generator.mapping))
     styles, _ = encoder(images[:2])
-    latent = principal(images[:2])
+    latent = principal(images[:2], torch.zeros(2, dtype=torch.long))
     wanted = (
         generator.mapping(latent, torch.tensor([0, 0])) + generator.mapping(latent, torch.tensor([1, 1]))
     ) / 2

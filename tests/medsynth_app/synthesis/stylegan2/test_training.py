@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.stylegan2.adversary import Adversary
 from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
@@ -108,8 +109,39 @@ def test_principal_latents_look_like_drawn_ones() -> None:
     patterns = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     images = images + torch.einsum("nk,kcxy->ncxy", shapes, patterns)
     principal = PrincipalLatents(7, 3)
-    principal.fit(images, seed=0)
-    latent = principal(images)
+    label = torch.zeros(len(images), dtype=torch.long)
+    principal.fit(images, label, torch.ones(len(images)), seed=0)
+    latent = principal(images, label)
     assert latent.shape == (400, 7)
     torch.testing.assert_close(latent.mean(dim=0), torch.zeros(7), atol=0.2, rtol=0)
     torch.testing.assert_close(latent.std(dim=0), torch.ones(7), atol=0.2, rtol=0)
+
+
+def test_principal_latents_tell_nothing_of_the_class() -> None:
+    chance = torch.Generator().manual_seed(0)
+    label = torch.arange(300) % 3
+    level = torch.tensor([-0.8, 0.0, 0.8])[label][:, None, None, None]
+    images = level + 0.1 * torch.randn(300, 3, 32, 32, generator=chance) * (1 + label[:, None, None, None])
+    principal = PrincipalLatents(9, 3, classes=3)
+    principal.fit(images, label, torch.ones(300), seed=0)
+    latent = principal(images, label)
+    for number in range(3):
+        of_class = latent[label == number]
+        assert float(of_class.mean(dim=0).norm()) < 0.2
+        assert 0.8 < float(of_class[:, -1].std()) < 1.2, "the length is ranked within its class"
+    together = PrincipalLatents(9, 3)
+    together.fit(images, label, torch.ones(300), seed=0)
+    assert float(together(images, label)[label == 0].mean(dim=0).norm()) > 1
+
+
+def test_a_wrong_class_is_a_neighbour_and_counts_as_false() -> None:
+    adversary = Adversary(replace(GUIDED, mismatched=0.5, network=replace(GUIDED.network, classes=4)))
+    label = torch.tensor([0, 0, 1, 1, 3, 3])
+    assert adversary._wrong(label).tolist() == [1, 3, 2, 0, 0, 2]
+    images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    view = adversary.view(images)
+    for head in adversary.judge_network.heads:
+        torch.nn.init.normal_(head.projection, generator=torch.Generator().manual_seed(1))
+    careful = adversary.loss(view, view, label, {})[0]
+    adversary.mismatched = 0.0
+    assert float(careful) != pytest.approx(float(adversary.loss(view, view, label, {})[0]), abs=1e-3)
