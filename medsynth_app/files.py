@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PART_BYTES = 1 << 20
 
 
 @contextmanager
@@ -49,6 +52,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
         os.rename(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """Hexadecimal digest of a file, read in parts (``hashlib.file_digest`` came with Python 3.11)."""
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as file:
+        while part := file.read(PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _flush(path: Path) -> None:

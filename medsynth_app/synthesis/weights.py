@@ -6,7 +6,6 @@ it), ``trained_on`` (a sentence for the catalogue) and ``notes``; its SHA-256 go
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
-from medsynth_app.files import whole_file
+from medsynth_app.files import file_digest, whole_file
 
 SHIPPED_FOLDER = Path(__file__).parent / "model"
 ENDING = ".safetensors"
@@ -204,7 +203,4 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(path: Path, size: int, changed: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else (
-            hashlib.sha256(file.read()).hexdigest()
-        )
+    return file_digest(path, "sha256")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.api.open_file import OpenFileResponse
 from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.files import file_digest
 from medsynth_app.imaging.cases import image_stem
 from medsynth_app.imaging.studies import case_name
 
@@ -158,9 +158,4 @@ def _matches(path: Path, check_sum: str) -> bool:
     name = (algorithm or "SHA256").lower()
     if name not in ("sha256", "sha512", "md5"):
         raise InvalidValueError(f"check_sum: algorithm {name[:20]!r} must be SHA256, SHA512 or MD5")
-    with open(path, "rb") as file:
-        return (
-            hashlib.file_digest(file, name).hexdigest() == digest
-            if hasattr(hashlib, "file_digest")
-            else (hashlib.new(name, file.read()).hexdigest() == digest)
-        )
+    return file_digest(path, name) == digest

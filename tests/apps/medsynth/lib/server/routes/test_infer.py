@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def _is_refused_soon(job: Any) -> bool:
     """Refusals come while the running one still runs; three never come before the gate opens."""
     try:
         return job.result(timeout=1.0).status_code == 503
-    except TimeoutError:
+    except futures.TimeoutError:  # another than the built-in one before Python 3.11
         return False
 
 
