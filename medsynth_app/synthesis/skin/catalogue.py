@@ -30,6 +30,7 @@ from medsynth_app.synthesis.skin.training import (
 )
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
+    MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
 )
@@ -155,6 +156,7 @@ def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
         batch_size=int(options["batch_size"]),
         momentum=0.5 if guided else 0.0,
         path_length=float(options["path_length"]),
+        mismatched=MISMATCHED,
         seed=int(options["seed"]),
     )
 

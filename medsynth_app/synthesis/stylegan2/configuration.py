@@ -11,6 +11,8 @@ from medsynth_app.synthesis.stylegan2.run import RunConfiguration, check_at_leas
 
 DISCRIMINATORS = ("projected", "stylegan2")
 LOWEST_GUIDED_RESOLUTION = 32
+MISMATCHED = 0.5
+"""A good value where classes are nearly alike: without any the network may draw them all the same."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from medsynth_app.synthesis.privacy import (
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
+    MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
 )
@@ -46,8 +47,6 @@ CHANGES = ("shift", "scale", "stretch", "fraction", "brightness", "contrast")
 """Augmentations that keep a body upright, its right on the left, and grey pictures grey."""
 RUN_FOLDER = "stylegan2"
 LATENT_SIZE = 128
-MISMATCHED = 0.5
-"""Pathologies of one modality are nearly alike: without it the network draws them all the same."""
 REGION, EDGE = 2.0, 1.0
 """Of the reproduction: a body counts three times as much as the air around it; weight of its edges."""
 
