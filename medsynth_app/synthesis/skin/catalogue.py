@@ -30,6 +30,7 @@ from medsynth_app.synthesis.skin.training import (
 )
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
+    LONGEST_START,
     MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
@@ -60,6 +61,7 @@ TRAINER_OPTIONS = (
     Option("epochs", 2, "Passes over the images; of stage classifier.", minimum=1, maximum=1000),
     Option("framing", "crop", "How pictures become square.", FRAMINGS),
     Option("direction_layers", "", "Styles that directions change, FIRST-LAST; empty = the last two thirds."),
+    Option("mixed_precision", False, "bfloat16 where it can; of stages gan and encoder."),
     Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31 - 1),
 )
 
@@ -98,7 +100,10 @@ def train_stage(
         train_generator(gan_configuration(options), training, folder, told, held_out=held_out)
     elif stage == "encoder":
         encoder = EncoderConfiguration(
-            images=int(options["images"]), batch_size=int(options["batch_size"]), seed=int(options["seed"])
+            images=int(options["images"]),
+            batch_size=int(options["batch_size"]),
+            seed=int(options["seed"]),
+            mixed_precision=bool(options["mixed_precision"]),
         )
         figures = dict(train_encoder(encoder, training, held_out, folder, told))
     else:
@@ -146,11 +151,12 @@ def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
         channel_max=max(192, base // 16),
         mapping_rate=1.0 if guided else 0.01,
     )
-    growth = tuple((side, round(share * images)) for side, share in GROWTH_SHARES if side <= resolution)
+    start = min(images, LONGEST_START)
+    growth = tuple((side, round(share * start)) for side, share in GROWTH_SHARES if side <= resolution)
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(images=round(GUIDED_SHARE * images)) if guided else None,
+        guide=GuideConfiguration(images=round(GUIDED_SHARE * start)) if guided else None,
         growth=growth if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),
@@ -158,6 +164,7 @@ def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
         path_length=float(options["path_length"]),
         mismatched=MISMATCHED,
         seed=int(options["seed"]),
+        mixed_precision=bool(options["mixed_precision"]),
     )
 
 

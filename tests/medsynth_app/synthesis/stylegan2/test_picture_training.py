@@ -28,7 +28,7 @@ from medsynth_app.synthesis.weights import WeightsStore, read_origin
 OPTIONS: dict[str, Any] = {
     "modality": "", "validation": "", "framing": "crop", "resolution": 32, "batch_size": 4, "patience": 0, "seed": 0,
     "images": 24, "discriminator": "stylegan2", "guided_share": 0.0, "grow": False, "channel_base": 256,
-    "path_length": 0.0, "store_every": 12,
+    "path_length": 0.0, "store_every": 12, "mixed_precision": False,
 }  # fmt: skip
 CLASSES = ("chest_xray/normal", "chest_xray/pneumonia", "retina/normal")
 
@@ -97,6 +97,15 @@ def test_the_defaults_of_the_trainer_make_a_run() -> None:
     assert configuration.network.resolution == 128
     assert configuration.growth[0] == (32, 0)
     assert configuration.guide is not None
+
+
+def test_a_long_run_begins_like_a_longer_one_and_can_be_gone_on_with() -> None:
+    def start(images: int) -> tuple[object, object]:
+        asked = parse_options(TRAINER_OPTIONS, {"generator": "stylegan2", "images": images})[0]
+        configuration = picture_configuration(asked, 3, 500)
+        return configuration.growth, configuration.guide
+
+    assert start(200_000) == start(1_000_000) != start(50_000)
 
 
 def test_patience_ends_a_training(folder: Path, tmp_path: Path) -> None:

@@ -71,6 +71,16 @@ def test_projected_discriminator_joins_after_the_guide(tmp_path: Path) -> None:
     assert {"discriminator", "perceptual", "squared_error"} <= set(trainer.history[1])
 
 
+def test_mixed_precision_learns_nearly_the_same(tmp_path: Path) -> None:
+    whole, mixed = (
+        Trainer(replace(GUIDED, mixed_precision=half), *_discs(32), tmp_path / str(half)) for half in (False, True)
+    )
+    first, second = (trainer.update(0, torch.Generator().manual_seed(0)) for trainer in (whole, mixed))
+    assert second["squared_error"] == pytest.approx(first["squared_error"], rel=0.02)
+    assert second["squared_error"] != first["squared_error"]
+    assert all(parameter.dtype == torch.float32 for parameter in mixed.average.parameters())
+
+
 def test_another_configuration_does_not_take_over_a_folder(tmp_path: Path) -> None:
     Trainer(PUBLISHED, *_discs(16), tmp_path).run(should_stop=lambda: False)
     with pytest.raises(InvalidValueError, match="holds a run of another configuration"):
