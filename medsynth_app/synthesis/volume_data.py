@@ -32,7 +32,6 @@ CT_RANGE_HU = {"ct_chest": (-1000.0, 600.0), "ct_abdomen": (-300.0, 500.0), "ct_
 MR_PERCENTILES = (0.5, 99.5)
 DICOM_ENDINGS = (".dcm", ".ima", "")
 DICOM_MODALITIES = ("CT", "MR")
-FEWEST_VOLUMES = 2
 
 
 @dataclass(frozen=True)
@@ -77,16 +76,17 @@ class Cubes:
         return found if len(found) > 1 and "" not in self.sequences else ()
 
 
-def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
+def find_volumes(folder: Path, sequence: str = "", fewest: int = 2) -> list[SourceVolume]:
     """All volumes in a folder and below, sorted by name; labels and synthetic images are left out.
 
     Args:
         folder: the user's.
         sequence: only image files whose name ends with ``_SEQUENCE`` or ``-SEQUENCE``, and DICOM series that are
             that sequence (flair, t1, t1ce, t2) or have the word in their description; empty = all.
+        fewest: volumes that are needed.
 
     Raises:
-        InvalidValueError: fewer than two volumes.
+        InvalidValueError: fewer than that.
     """
     found = []
     for path in sorted(folder.rglob("*")):
@@ -96,10 +96,10 @@ def find_volumes(folder: Path, sequence: str = "") -> list[SourceVolume]:
             ]
             found.append(SourceVolume(stem, (path,), _sequence_of(stem)))
     found += _dicom_series(folder, sequence)
-    if len(found) < FEWEST_VOLUMES:
+    if len(found) < fewest:
         wanted = f" of the sequence {sequence!r}" if sequence else ""
         raise InvalidValueError(
-            f"data: {folder.name} holds {len(found)} volumes{wanted} to learn from; at least {FEWEST_VOLUMES} NIfTI, "
+            f"data: {folder.name} holds {len(found)} volumes{wanted} to learn from; at least {fewest} NIfTI, "
             "NRRD or DICOM volumes are needed (labels and synthetic images do not count)"
         )
     return found

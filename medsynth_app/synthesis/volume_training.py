@@ -19,7 +19,7 @@ from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, c
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder, encode_mean
 from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
-from medsynth_app.synthesis.vae_gan.transforms import augmented
+from medsynth_app.synthesis.vae_gan.transforms import with_copies
 from medsynth_app.synthesis.volume_data import Cubes, find_volumes, read_cubes, split
 from medsynth_app.synthesis.weights import ENDING
 
@@ -32,7 +32,8 @@ TRAINER_OPTIONS = (
     Option("resolution", 64, "Voxels a side.", minimum=16, maximum=256),
     Option("channels", "16,32", "Of each level of the network; the first has half of the side."),
     Option("flow_channels", "32,64", "Of each level of the diffusion's network, multiples of 16."),
-    Option("copies", 0, "Augmented copies of each volume, for the diffusion.", minimum=0, maximum=1000),
+    Option("copies", 0, "Warped copies of each volume, whose codes are learned too.", minimum=0, maximum=1000),
+    Option("warp", 0.015, "How strongly copies are warped, as a share of the side.", minimum=0, maximum=0.1),
     Option("latent_channels", 4, "Of the code.", minimum=1, maximum=64),
     Option("steps", 2000, "Updates in all.", minimum=1, maximum=10_000_000),
     Option("batch_size", 2, "Volumes an update.", minimum=1, maximum=1024),
@@ -87,11 +88,14 @@ def train_volume_synthesis(
         int(options["latent_channels"]),
         bool(options["checkpointing"]),
     )
-    volumes = find_volumes(data, str(options["sequence"]))
+    # One volume alone has no spread of codes to draw from.
+    volumes = find_volumes(data, str(options["sequence"]), 1 if options["copies"] else 2)
     training, validation = split(volumes, str(options["validation"]), int(options["seed"]))
     cubes = read_cubes(training, resolution, volume_type)
     held_out = read_cubes(validation, resolution, volume_type) if validation else Cubes(cubes.array[:0], (), ())
-    trained_on = f"{len(cubes.array)} volumes of {data.name}{_of(options)}, {len(held_out.array)} held out"
+    counted = "1 volume" if len(cubes.array) == 1 else f"{len(cubes.array)} volumes"
+    copied = f" and {options['copies']} warped copies of each" if options["copies"] else ""
+    trained_on = f"{counted} of {data.name}{_of(options)}{copied}, {len(held_out.array)} held out"
     into = publish_to or folder
     stage_folder = folder / f"{options['stage']}-{volume_type}"
     autoencoder = into / f"{weights_name('vae_gan', volume_type)}{ENDING}"
@@ -114,6 +118,8 @@ def train_volume_synthesis(
         sequences=cubes.sequences if cubes.kinds else (),
         spacing_mm=float(np.mean(cubes.spacings)),
         trained_on=trained_on,
+        copies=int(options["copies"]),
+        warp=float(options["warp"]),
     )
     figures = train_vae(run, stage_folder, autoencoder, where, report)
     return {"stage": "vae", "weights": autoencoder.name, **figures, "peak_memory_gb": peak_memory_gb(where)}
@@ -143,7 +149,9 @@ def _train_flow(
         )
     known = tuple(str(name) for name in stored.notes.get("sequences", ()))
     flow = FlowConfiguration(shape.latent_channels, channels_of(options["flow_channels"]), known)
-    learned = _codes(vae.to(device), cubes, known, int(options["copies"]), int(options["seed"]))
+    learned = _codes(
+        vae.to(device), cubes, known, int(options["copies"]), float(options["warp"]), int(options["seed"])
+    )
     if not len(learned.array):
         raise InvalidValueError(f"data: holds none of the sequences that {autoencoder.name} was trained on")
     kept = _codes(vae, held_out, known)
@@ -155,20 +163,22 @@ def _train_flow(
 
 
 def _codes(
-    vae: VolumeAutoencoder, cubes: Cubes, known: tuple[str, ...], copies: int = 0, seed: int = 0
+    vae: VolumeAutoencoder,
+    cubes: Cubes,
+    known: tuple[str, ...],
+    copies: int = 0,
+    warp: float = 0.0,
+    seed: int = 0,
 ) -> Codes:
     """Codes of volumes as they are, and of so many augmented copies of each; of known sequences only."""
     device = next(vae.parameters()).device
-    chance = torch.Generator().manual_seed(seed)
     rows = [row for row, name in enumerate(cubes.sequences) if not known or name in known]
     if not rows:
         shape = vae.configuration.latent_shape
         return Codes(torch.zeros(0, *shape), torch.zeros(0, dtype=torch.long))
-    originals = torch.from_numpy(cubes.array[rows])
-    parts = [originals, *(augmented(originals, chance) for _ in range(copies))]
+    all_cubes = with_copies(torch.from_numpy(cubes.array[rows]), copies, warp, seed)
     kinds = torch.tensor([known.index(cubes.sequences[row]) if known else 0 for row in rows])
-    codes = torch.cat([encode_mean(vae, part.to(device)).cpu() for part in parts])
-    return Codes(codes, kinds.repeat(len(parts)))
+    return Codes(encode_mean(vae, all_cubes.to(device)).cpu(), kinds.repeat(1 + copies))
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:

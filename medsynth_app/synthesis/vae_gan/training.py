@@ -32,7 +32,7 @@ from medsynth_app.synthesis.vae_gan.network import (
     build_discriminator,
     encode_mean,
 )
-from medsynth_app.synthesis.vae_gan.transforms import augmented
+from medsynth_app.synthesis.vae_gan.transforms import augmented, with_copies
 from medsynth_app.synthesis.weights import save_weights
 
 logger = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ class VaeLearner:
         validation: the same, or with N = 0.
         rate: learning rate.
         device: where it runs.
+        seed: of first weights.
     """
 
     averaged: Sequence[str] = ("vae",)
@@ -178,6 +179,7 @@ class VaeRun:
         sequences: of the training cubes, where there are several; else empty.
         spacing_mm: mean voxel size of the cubes.
         trained_on: a sentence for the catalogue.
+        copies / warp: warped copies of each cube in the distribution of codes, see ``with_copies``.
     """
 
     configuration: VaeConfiguration
@@ -189,6 +191,8 @@ class VaeRun:
     spacing_mm: float
     trained_on: str
     sequences: tuple[str, ...] = ()
+    copies: int = 0
+    warp: float = 0.0
 
 
 def train_vae(
@@ -217,10 +221,12 @@ def train_vae(
     )
     loop = TrainingLoop(run.loop, learner, folder, device)
     vae: VolumeAutoencoder = loop.run(report)["vae"]  # type: ignore[assignment]
-    codes = encode_mean(vae, torch.from_numpy(run.training).to(device)).flatten(1).cpu()
+    cubes = with_copies(torch.from_numpy(run.training), run.copies, run.warp, run.loop.seed)
+    codes = encode_mean(vae, cubes.to(device)).flatten(1).cpu()
     figures = learner.validate({"vae": vae})
     kinds = sorted(set(run.sequences)) or [""]
-    rows = {kind: [i for i in range(len(codes)) if not run.sequences or run.sequences[i] == kind] for kind in kinds}
+    of_codes = run.sequences * (1 + run.copies)
+    rows = {kind: [i for i in range(len(codes)) if not of_codes or of_codes[i] == kind] for kind in kinds}
     distributions = [code_distribution(codes[rows[kind]], LARGEST_COMPONENTS // len(kinds)) for kind in kinds]
     together = {f"codes.{name}": _stacked([each[name] for each in distributions]) for name in distributions[0]}
     tensors = {**vae.state_dict(), **together}

@@ -26,7 +26,7 @@ from medsynth_app.synthesis.vae_gan.losses import (
     divergence,
 )
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder
-from medsynth_app.synthesis.vae_gan.transforms import augmented
+from medsynth_app.synthesis.vae_gan.transforms import augmented, with_copies
 from medsynth_app.synthesis.volume_data import Cubes, find_volumes, split, to_cube
 from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, _codes, train_volume_synthesis
 from medsynth_app.synthesis.weights import WeightsStore
@@ -144,16 +144,43 @@ def test_a_sequence_that_the_weights_do_not_know_is_refused(
         row.build(two_sequences if several else trained).generate(GenerationRequest(0, conditions))
 
 
-def test_the_flow_learns_known_sequences_and_moved_copies_of_them() -> None:
+def test_the_flow_learns_known_sequences_and_warped_copies_of_them() -> None:
     torch.manual_seed(0)
     vae = VolumeAutoencoder(VaeConfiguration(16, (8, 16), 2))
     array = np.random.default_rng(0).random((3, 1, 16, 16, 16), dtype=np.float32)
     vae.linear.fit(torch.from_numpy(array))
-    codes = _codes(vae, Cubes(array, (1.0,) * 3, ("t1", "flair", "t2")), ("t1", "t2"), copies=2)
+    codes = _codes(vae, Cubes(array, (1.0,) * 3, ("t1", "flair", "t2")), ("t1", "t2"), copies=2, warp=0.02)
     assert codes.array.shape == (6, 2, 4, 4, 4)
     assert codes.kinds.tolist() == [0, 1, 0, 1, 0, 1]
     assert not torch.equal(codes.array[:2], codes.array[2:4])
     assert not torch.equal(codes.array[2:4], codes.array[4:])
+
+
+def test_warped_copies_stay_where_they_are() -> None:
+    cubes = torch.zeros(1, 1, 16, 16, 16)
+    cubes[..., 4:12, 4:12, 4:12] = 1.0
+    made = with_copies(cubes, 3, 0.02, seed=0)
+    assert torch.equal(made[:1], cubes)
+    assert torch.equal(made, with_copies(cubes, 3, 0.02, seed=0))
+    for copy in made[1:]:
+        assert not torch.equal(copy, cubes[0])
+        assert 2.0 * (copy * cubes[0]).sum() / (copy.sum() + cubes.sum()) > 0.9
+
+
+def test_one_volume_is_enough_with_copies_and_its_draws_cannot_be_audited(scans: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "head"
+    alone.mkdir()
+    shutil.copy(scans / "scan_0.nii.gz", alone)
+    changes = {"validation": "", "volume_type": "ct_head", "copies": 5, "warp": 0.02}
+    with pytest.raises(InvalidValueError, match="at least 2 NIfTI"):
+        train(alone, tmp_path / "run", **{**changes, "copies": 0})
+    train(alone, tmp_path / "run", **changes)
+    store = WeightsStore((tmp_path / "run" / "weights",))
+    row = CATALOGUE.row("volume_synthesis", "vae_gan")
+    request = GenerationRequest(1, row.conditions.parse({"volume_type": "ct_head"}))
+    made = row.build(store).generate(request)
+    assert made.facts["trained_on"] == "1 volume of head and 5 warped copies of each, 0 held out"
+    assert audit_with_store(made.array, "vae-gan-ct-head", store).status == "unavailable"
 
 
 def test_a_flow_of_other_sequences_than_the_autoencoders_is_refused(
