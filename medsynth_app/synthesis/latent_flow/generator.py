@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 import torch
 
 from medsynth_app import __version__
@@ -54,17 +57,11 @@ class FlowGenerator:
         """
         volume_type = str(request.conditions["volume_type"])
         name = f"diffusion of {volume_type}"
-        stored = load_weights(self.store.require(weights_name("diffusion", volume_type), name), KIND)
-        vae, autoencoder = load_vae(self.store.require(weights_name("vae_gan", volume_type), name))
-        if stored.notes.get("autoencoder_sha256") != autoencoder.sha256:
-            raise InvalidValueError(
-                f"generator: the weights of {name} were trained with another autoencoder than the one on this server; "
-                "train the stage diffusion again",
-                code="weights_mismatch",
-            )
-        configuration = FlowConfiguration.from_dict(stored.configuration)
-        flow = _built(stored, configuration, autoencoder)
-        kind = torch.tensor([asked_sequence(request, configuration.sequences, name)])
+        autoencoder_path = self.store.require(weights_name("vae_gan", volume_type), name)
+        vae, autoencoder = load_vae(autoencoder_path)
+        flow, stored = load_flow(self.store.require(weights_name("diffusion", volume_type), name), autoencoder_path)
+        known = FlowConfiguration.from_dict(stored.configuration).sequences
+        kind = torch.tensor([asked_sequence(request, known, name)])
         shape = (1, *VaeConfiguration.from_dict(autoencoder.configuration).latent_shape)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(request.seed))
         code = sample(
@@ -79,12 +76,33 @@ class FlowGenerator:
         return cube_as_volume(cube, autoencoder, mark)
 
 
-def _built(stored: StoredWeights, configuration: FlowConfiguration, autoencoder: StoredWeights) -> FlowNetwork:
+def load_flow(path: Path, autoencoder: Path) -> tuple[FlowNetwork, StoredWeights]:
+    """The flow of a weights file, kept until one of the two files changes.
+
+    Args:
+        path: of the flow.
+        autoencoder: file of the weights that its codes belong to.
+
+    Raises:
+        InvalidValueError: the file does not fit, or it belongs to another autoencoder (code ``weights_mismatch``).
+    """
+    return _load(path, path.stat().st_mtime_ns, autoencoder, autoencoder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, changed: int, autoencoder_path: Path, also: int) -> tuple[FlowNetwork, StoredWeights]:
+    stored, autoencoder = load_weights(path, KIND), load_vae(autoencoder_path)[1]
+    if stored.notes.get("autoencoder_sha256") != autoencoder.sha256:
+        raise InvalidValueError(
+            f"generator: {path.name} was trained with another autoencoder than the one on this server; "
+            "train the stage diffusion again",
+            code="weights_mismatch",
+        )
     mean, deviation = float(stored.notes["mean"]), float(stored.notes["deviation"])
-    flow = FlowNetwork(configuration, CodePrior(code_distribution_of(autoencoder), mean, deviation))
+    prior = CodePrior(code_distribution_of(autoencoder), mean, deviation)
+    flow = FlowNetwork(FlowConfiguration.from_dict(stored.configuration), prior)
     try:
         flow.load_state_dict(dict(stored.tensors))
     except RuntimeError as error:
-        raise InvalidValueError("weights: do not fit their own configuration") from error
-    flow.eval().requires_grad_(False)
-    return flow
+        raise InvalidValueError(f"weights {path.name}: do not fit their own configuration") from error
+    return flow.eval().requires_grad_(False), stored
