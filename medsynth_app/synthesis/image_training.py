@@ -19,7 +19,7 @@ from medsynth_app.synthesis.diffusion.transforms import PATCH
 from medsynth_app.synthesis.diffusion.weights import NAME, DiffusionModel
 from medsynth_app.synthesis.image_data import Pictures, find_pictures, read_pictures, split_pictures
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.stylegan2.picture_training import STYLEGAN2_OPTIONS, train_picture_generator
 from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining
@@ -102,7 +102,8 @@ def train_image_synthesis(
     )
     target = (publish_to or folder) / f"{NAME}{ENDING}"
     digest = model.save(target)
-    store_reference(target, training, held_out, model.grey)
+    unseen = [] if held_out is None else _as_answered(held_out, model.grey)
+    store_reference(target, _as_answered(training, model.grey), unseen)
     return {
         "generator": "diffusion", "weights": target.name, "weights_sha256": digest, **figures,
         "left_out": list(training.left_out),
@@ -115,17 +116,6 @@ def grey_modalities(pictures: Pictures) -> tuple[str, ...]:
     first = pictures.images[:, :1]
     coloured = (pictures.images != first).any(axis=(1, 2, 3))
     return tuple(name for name in np.unique(modalities).tolist() if not coloured[modalities == name].any())
-
-
-def store_reference(
-    weights: Path, training: Pictures, held_out: Pictures | None, grey: Sequence[str]
-) -> None:
-    """What the memorisation audit needs, beside the weights; nothing where too few pictures were held out."""
-    if held_out is None or len(held_out) < FEWEST_HELD_OUT:
-        return
-    seen, unseen = _as_answered(training, grey), _as_answered(held_out, grey)
-    reference = TrainingReference.of(seen, unseen)
-    reference.save(weights.with_name(f"{reference_name(weights.name.removesuffix(ENDING))}{ENDING}"))
 
 
 def _as_answered(pictures: Pictures, grey: Sequence[str]) -> list[np.ndarray]:

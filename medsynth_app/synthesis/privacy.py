@@ -9,6 +9,7 @@ not likenesses of a detail.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ import torch
 from scipy.ndimage import zoom
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.weights import WeightsStore, load_weights, save_weights
+from medsynth_app.synthesis.weights import ENDING, WeightsStore, load_weights, save_weights
+
+logger = logging.getLogger(__name__)
 
 KIND = "memorisation_reference"
 FLAG_PERCENTILE = 1.0
@@ -171,6 +174,28 @@ def audit(array: np.ndarray, reference: TrainingReference) -> MemorisationAudit:
     percentile = 100.0 * float((reference.held_out_distances < distance).mean())
     status = "flagged" if distance < threshold else "clear"
     return MemorisationAudit(status, round(distance, 5), round(threshold, 5), round(percentile, 1))
+
+
+def store_reference(
+    weights: Path, training: Iterable[np.ndarray], held_out: Iterable[np.ndarray]
+) -> Path | None:
+    """What a training leaves for the audit, beside its weights: embeddings, no images.
+
+    Args:
+        weights: file of the weights.
+        training / held_out: arrays as the generator answers them, seen and not seen by the training.
+
+    Returns:
+        The file; None where fewer than 3 images are held out: there is none then, and the audit is unavailable.
+    """
+    path = weights.with_name(f"{reference_name(weights.name.removesuffix(ENDING))}{ENDING}")
+    unseen = list(held_out)
+    if len(unseen) < FEWEST_HELD_OUT:
+        logger.warning("no memorisation reference: %d held-out images, %d are needed", len(unseen), FEWEST_HELD_OUT)
+        path.unlink(missing_ok=True)
+        return None
+    TrainingReference.of(training, unseen).save(path)
+    return path
 
 
 def audit_with_store(array: np.ndarray, weights: str | None, store: WeightsStore) -> MemorisationAudit:

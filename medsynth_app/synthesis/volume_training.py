@@ -15,10 +15,11 @@ from medsynth_app.synthesis.latent_flow.network import FlowConfiguration
 from medsynth_app.synthesis.latent_flow.training import Codes, train_flow
 from medsynth_app.synthesis.peak_memory import peak_memory_gb
 from medsynth_app.synthesis.phantoms.request import VOLUME_KINDS
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, channels_of
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.network import VaeConfiguration, VolumeAutoencoder, encode_mean
-from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, store_reference, train_vae
+from medsynth_app.synthesis.vae_gan.training import LossWeights, VaeRun, train_vae
 from medsynth_app.synthesis.vae_gan.transforms import with_copies
 from medsynth_app.synthesis.volume_data import Cubes, find_volumes, read_cubes, split
 from medsynth_app.synthesis.weights import ENDING

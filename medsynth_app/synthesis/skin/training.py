@@ -17,6 +17,7 @@ from torch.nn import functional
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.synthesis.features import PhotographFeatures
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
 from medsynth_app.synthesis.skin.directions import ranked_directions
 from medsynth_app.synthesis.skin.evaluation import generation_figures
@@ -32,7 +33,6 @@ from medsynth_app.synthesis.skin.models import (
     save_judge,
     weights_file,
 )
-from medsynth_app.synthesis.skin.reference import store_reference
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
@@ -99,9 +99,11 @@ def train_generator(
         trainer.principal,
         described(lesions),
     )
+    weights = weights_file(folder, GENERATOR)
     if held_out is not None:
-        store_reference(lesions, held_out, folder)
-    return weights_file(folder, GENERATOR)
+        seen, unseen = (part.images.transpose(0, 2, 3, 1) for part in (lesions, held_out))
+        store_reference(weights, seen, unseen)
+    return weights
 
 
 @torch.no_grad()

@@ -8,11 +8,7 @@ from typing import Any
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
-from medsynth_app.synthesis.privacy import (
-    FEWEST_HELD_OUT,
-    TrainingReference,
-    reference_name,
-)
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
@@ -106,7 +102,8 @@ def train_picture_generator(
         collection.described(),
         notes,
     )
-    _store_reference(collection, into)
+    unseen = () if collection.held_out is None else collection.shown(collection.held_out)
+    store_reference(into / f"{WEIGHTS}{ENDING}", collection.shown(collection.training), unseen)
     return {
         "generator": "stylegan2",
         "weights": f"{WEIGHTS}{ENDING}",
@@ -161,11 +158,3 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         seed=int(options["seed"]),
         mixed_precision=bool(options["mixed_precision"]),
     )
-
-
-def _store_reference(collection: PictureCollection, folder: Path) -> None:
-    """What the memorisation audit compares with: embeddings, no pictures; nothing where too few are held out."""
-    if collection.held_out is None or len(collection.held_out) < FEWEST_HELD_OUT:
-        return
-    sides = (collection.shown(collection.training), collection.shown(collection.held_out))
-    TrainingReference.of(*sides).save(folder / f"{reference_name(WEIGHTS)}{ENDING}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from monai.metrics import PSNRMetric, SSIMMetric
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.vae_gan.losses import (
@@ -34,8 +33,6 @@ from medsynth_app.synthesis.vae_gan.network import (
 )
 from medsynth_app.synthesis.vae_gan.transforms import augmented, with_copies
 from medsynth_app.synthesis.weights import save_weights
-
-logger = logging.getLogger(__name__)
 
 KIND = "vae_gan"
 LARGEST_COMPONENTS = 28
@@ -262,17 +259,3 @@ def code_distribution(codes: torch.Tensor, most: int) -> dict[str, torch.Tensor]
     components = directions[:count] * (values[:count] / max(len(codes) - 1, 1) ** 0.5)[:, None]
     left = (centred.square().sum(0) / max(len(codes) - 1, 1) - components.square().sum(0)).clamp_min(0.0)
     return {"mean": mean, "components": components, "residual": (left + CODE_NOISE_FLOOR).sqrt()}
-
-
-def store_reference(weights: Path, training: np.ndarray, validation: np.ndarray) -> None:
-    """The reference of the audit beside the weights; without enough held-out volumes there is none."""
-    path = weights.with_name(f"{weights.stem}-reference{weights.suffix}")
-    if len(validation) < FEWEST_HELD_OUT:
-        logger.warning(
-            "no memorisation reference: only %d held-out volumes, %d are needed",
-            len(validation),
-            FEWEST_HELD_OUT,
-        )
-        path.unlink(missing_ok=True)
-        return
-    TrainingReference.of(training, validation).save(path)

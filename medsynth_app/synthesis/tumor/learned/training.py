@@ -21,7 +21,7 @@ from medsynth_app.imaging.cases import CaseFiles, find_cases
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.options import Option
 from medsynth_app.synthesis.diffusion.losses import velocity_loss
-from medsynth_app.synthesis.privacy import FEWEST_HELD_OUT, TrainingReference, reference_name
+from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.training import (
     LoopConfiguration,
     ReportTraining,
@@ -147,7 +147,7 @@ def train_tumor_appearance(
     path = (publish_to or folder) / f"{WEIGHTS_NAME}{ENDING}"
     trained_on = f"{len(cases)} labelled cases of {data.name}, {len(kept)} held out"
     digest = save_weights(path, KIND, configuration.as_dict(), tensors, trained_on, {"steps": running.step})
-    _store_reference(path, cases, kept)
+    store_reference(path, map(_as_answered, cases), map(_as_answered, kept))
     return {**learner.validate({"texture": texture}), "steps": running.step, "weights": path.name,
             "weights_sha256": digest}  # fmt: skip
 
@@ -242,17 +242,6 @@ def _loss(network: nn.Module, part: torch.Tensor, chance: torch.Generator) -> to
     velocity = partial(network, conditions=part[:, SEQUENCES:])
     alike = torch.ones(SEQUENCES, device=part.device)
     return velocity_loss(velocity, part[:, :SEQUENCES], alike, chance).mean()
-
-
-def _store_reference(weights: Path, cases: Sequence[ObservedCase], held_out: Sequence[ObservedCase]) -> None:
-    """What the memorisation audit needs, beside the weights; nothing where too few cases were held out."""
-    path = weights.with_name(f"{reference_name(weights.name.removesuffix(ENDING))}{ENDING}")
-    if len(held_out) < FEWEST_HELD_OUT:
-        logger.warning("no memorisation reference: %d held-out cases, %d are needed", len(held_out), FEWEST_HELD_OUT)
-        path.unlink(missing_ok=True)
-        return
-    rows = [[_as_answered(case) for case in part] for part in (cases, held_out)]
-    TrainingReference.of(rows[0], rows[1]).save(path)
 
 
 def _as_answered(case: ObservedCase) -> np.ndarray:
