@@ -12,7 +12,7 @@ import typer
 
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.synthesis.skin.dataset import Lesions, read_lesions
-from medsynth_app.synthesis.skin.evaluation import course_figures
+from medsynth_app.synthesis.skin.evaluation import course_figures, generation_figures
 from medsynth_app.synthesis.skin.inversion import invert
 from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.pictures import contact_sheet
@@ -21,6 +21,7 @@ from medsynth_app.synthesis.stylegan2.generator import sample_picture
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 
 TIMED = 5
+COMPARED_PICTURES = 400
 
 
 def skin_course(
@@ -32,10 +33,11 @@ def skin_course(
     weights: Annotated[Path | None, typer.Option(help="Folder with weights trained by you.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
-    """How well held-out lesions are found again, how monotone their walks are, and how long both take."""
+    """How near drawn lesions are to real ones, how well held-out ones are found again, how monotone walks are."""
     request = ProgressionRequest(alpha_to=alpha_to, steps=steps)
     models = CourseModels.load(WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,)))
-    held_out = read_lesions(data, models.generator.configuration.resolution).split()[1].one_per_lesion()
+    training, unseen = read_lesions(data, models.generator.configuration.resolution).split()
+    held_out = unseen.one_per_lesion()
     chosen = held_out.chosen(np.arange(min(lesions, len(held_out.images))))
     with progress_bar() as bar:
         task = bar.add_task("lesions", total=len(chosen.images))
@@ -44,6 +46,7 @@ def skin_course(
             lambda share: bar.update(task, completed=round(share * len(chosen.images))),
         )  # fmt: skip
     figures |= course_times(models, chosen, request)
+    figures |= generation_figures(models.generator, models.judge.features, training, unseen, COMPARED_PICTURES)
     console.print(
         f"lesions       {figures['lesions']} held out, {refinement_steps} steps of refinement\n"
         f"inversion     squared error {figures['squared_error']:.4f} (images in -1..1)\n"
@@ -51,6 +54,8 @@ def skin_course(
         f"melanoma probability {100 * figures['share_monotone_melanoma']:.0f} % of the lesions\n"
         f"change        {figures['change_inside']:.3f} inside the lesion, {figures['change_outside']:.3f} outside\n"
         f"gain          {figures['melanoma_gain']:.2f} of melanoma probability\n"
+        f"drawn lesions KID {figures['kid']:.1f} (held-out real {figures['kid_floor']:.1f}), Frechet distance "
+        f"{figures['frechet']:.0f} ({figures['frechet_floor']:.0f}), of {figures['samples']:.0f} pictures\n"
         f"seconds       {figures['progression_seconds']:.2f} for {steps} pictures without refinement, "
         f"{figures['sample_seconds']:.3f} for one lesion that nobody has",
         highlight=False,

@@ -15,12 +15,9 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.files import whole_file
-from medsynth_app.synthesis.features import PhotographFeatures
 from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
 from medsynth_app.synthesis.skin.directions import ranked_directions
-from medsynth_app.synthesis.skin.evaluation import generation_figures
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration, judge_figures, train_judge
 from medsynth_app.synthesis.skin.models import (
     GENERATOR,
@@ -33,19 +30,16 @@ from medsynth_app.synthesis.skin.models import (
     save_judge,
     weights_file,
 )
+from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch, Labelled
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.run import Progress
 from medsynth_app.synthesis.stylegan2.training import Trainer
-from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
 from medsynth_app.synthesis.weights import WeightsStore
 
-SHOWN_PER_CLASS = 8
 CHECKED_IMAGES = 64
-COMPARED_PICTURES, FEWEST_COMPARED = 200, 20
-"""Pictures of each kind whose features are compared while the generator trains; with fewer none are."""
 FIRST_SHARE_OF_LAYERS = 1 / 3
 """Layers below hold place and size of everything: directions there change the skin as much as the lesion."""
 
@@ -62,16 +56,16 @@ def train_generator(
 ) -> Path:
     """Stage ``gan``: checkpoints, sample grids and ``history.jsonl`` in ``folder/gan``, weights in ``folder``.
 
-    As soon as the full resolution is trained, the history holds kernel and Frechet distance to the training
-    pictures beside the distance of held-out ones.
+    As soon as the full resolution is trained, the history holds kernel and Frechet distance to held-out pictures
+    beside that of training ones, and the weights are those of the lowest Frechet distance.
 
     Args:
         configuration: the run; its network needs two classes or none.
         lesions: the training side of the split, at the network's resolution.
         folder: of the whole course.
         on_progress, should_stop: see ``Trainer.run``.
-        held_out: pictures of other lesions; without them no distances are tracked and no reference for the
-            memorisation audit is stored.
+        held_out: pictures of other lesions; without them no distances are tracked, the last weights count, and no
+            reference for the memorisation audit is stored.
 
     Returns:
         The weights.
@@ -79,23 +73,17 @@ def train_generator(
     if configuration.network.classes not in (0, len(CLASSES)):
         raise InvalidValueError(f"classes: {configuration.network.classes} must be 0 or {len(CLASSES)}")
     run = folder / "gan"
-    enough = held_out is not None and len(held_out.images) >= FEWEST_COMPARED
-    features = PhotographFeatures() if enough else None
-
-    def measure(average: Generator) -> dict[str, float]:
-        generator = copy.deepcopy(average).cpu()
-        side = configuration.resolution_at(trainer.seen)
-        _store_grid(generator, run / f"samples_{trainer.seen:07d}.png", side)
-        if features is None or held_out is None or side < configuration.network.resolution:
-            return {}
-        return generation_figures(generator, features, lesions, held_out, COMPARED_PICTURES)
-
-    trainer = Trainer(configuration, lesions.images, lesions.labels, run, measure)
+    shown = None if held_out is None else Labelled(held_out.images, held_out.labels)
+    watch = CheckpointWatch(lesions.images, shown, configuration, run)
+    trainer = Trainer(
+        configuration, lesions.images, lesions.labels, run, lambda average: watch.measure(average, trainer.seen)
+    )
+    watch.take_up(trainer.history)
     trainer.run(on_progress, should_stop)
     save_generator(
-        trainer.average,
+        watch.best_generator(trainer.average),
         folder,
-        {"images": trainer.seen, "classes": list(CLASSES)},
+        {"images": trainer.seen, "classes": list(CLASSES), **watch.best_figures},
         trainer.principal,
         described(lesions),
     )
@@ -104,21 +92,6 @@ def train_generator(
         seen, unseen = (part.images.transpose(0, 2, 3, 1) for part in (lesions, held_out))
         store_reference(weights, seen, unseen)
     return weights
-
-
-@torch.no_grad()
-def _store_grid(generator: Generator, path: Path, side: int) -> None:
-    """Fixed latents, one row a class."""
-    configuration = generator.configuration
-    latent = torch.randn(
-        (SHOWN_PER_CLASS, configuration.latent_size), generator=torch.Generator().manual_seed(0)
-    )
-    rows = []
-    for number in range(max(1, configuration.classes)):
-        label = torch.full((SHOWN_PER_CLASS,), number) if configuration.classes else None
-        rows.append(to_pictures(generator.synthesis(generator.styles(latent, label), None, side)))
-    with whole_file(path) as beside:
-        picture_grid(np.concatenate(rows), SHOWN_PER_CLASS).save(beside, "PNG")
 
 
 def train_encoder(

@@ -1,9 +1,10 @@
-"""What happens at a checkpoint of a picture training: samples to look at, figures, and the best weights so far."""
+"""What happens at a checkpoint of the generator's training: samples to look at, figures, the best weights so far."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,9 @@ import torch
 
 from medsynth_app.files import whole_file
 from medsynth_app.synthesis.features import PhotographFeatures, picture_features, to_images
-from medsynth_app.synthesis.image_data import Pictures
 from medsynth_app.synthesis.quality import FIGURES, compared
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.picture_collection import PictureCollection
 from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
 
 SHOWN_PER_CLASS = 6
@@ -25,22 +24,42 @@ SEED = 0
 BATCH = 16
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures and their classes.
+
+    Attributes:
+        images: (N, C, R, R) uint8.
+        labels: (N,) class numbers.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
 class CheckpointWatch:
     """Sample grids, and the Frechet distance to held-out pictures beside its floor.
+
+    A generator under training gets better and worse by turns: what counts is its best comparison.
 
     Without held-out pictures, and below the full resolution, nothing is compared, and the last weights count.
 
     Args:
-        collection: pictures.
+        training: (N, C, R, R) uint8, the training's pictures.
+        held_out: pictures of other patients, or None.
         configuration: of the training.
         folder: takes grids and the best weights.
         patience: comparisons without gain after which the training is over; 0 = never.
     """
 
     def __init__(
-        self, collection: PictureCollection, configuration: TrainingConfiguration, folder: Path, patience: int
+        self,
+        training: np.ndarray,
+        held_out: Labelled | None,
+        configuration: TrainingConfiguration,
+        folder: Path,
+        patience: int = 0,
     ) -> None:
-        self.collection = collection
         self.configuration = configuration
         self.folder = folder
         self.patience = patience
@@ -48,20 +67,18 @@ class CheckpointWatch:
         self.without_gain = 0
         self._news: dict[str, float] = {}
         self._network: PhotographFeatures | None = None
-        held_out = collection.held_out
-        if held_out is not None and len(held_out) >= FEWEST_COMPARED:
-            self._prepare(held_out)
+        if held_out is not None and min(len(held_out.images), len(training)) >= FEWEST_COMPARED:
+            self._prepare(training, held_out)
 
-    def _prepare(self, held_out: Pictures) -> None:
+    def _prepare(self, training: np.ndarray, held_out: Labelled) -> None:
         """Features of real pictures, once."""
-        training = self.collection.training
         draw = np.random.default_rng(SEED)
-        count = min(MOST_COMPARED, len(held_out), len(training))
-        rows, others = (draw.permutation(len(part))[:count] for part in (held_out, training))
+        count = min(MOST_COMPARED, len(held_out.images), len(training))
+        rows, others = (draw.permutation(len(part))[:count] for part in (held_out.images, training))
         self._network = PhotographFeatures()
-        self._labels = torch.from_numpy(self.collection.labels(held_out)[rows])
+        self._labels = torch.from_numpy(held_out.labels[rows].astype(np.int64))
         self._held_out = picture_features(to_images(held_out.images[rows]), self._network)
-        self._training = picture_features(to_images(training.images[others]), self._network)
+        self._training = picture_features(to_images(training[others]), self._network)
 
     @property
     def best(self) -> float | None:
@@ -124,7 +141,8 @@ class CheckpointWatch:
         parts = []
         for label in self._labels.split(BATCH):
             latent = torch.randn((len(label), generator.configuration.latent_size), generator=chance)
-            parts.append(generator(latent, label, 1.0, chance).clamp(-1, 1))
+            classes = label if generator.configuration.classes else None
+            parts.append(generator(latent, classes, 1.0, chance).clamp(-1, 1))
         return torch.cat(parts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option
 from medsynth_app.synthesis.privacy import store_reference
-from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch
+from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch, Labelled
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
     LONGEST_START,
@@ -77,7 +77,9 @@ def train_picture_generator(
     training = collection.training
     configuration = picture_configuration(options, len(collection.classes.names), len(training))
     run, into = folder / RUN_FOLDER, publish_to or folder
-    watch = CheckpointWatch(collection, configuration, run, int(options["patience"]))
+    kept = collection.held_out
+    held_out = None if kept is None else Labelled(kept.images, collection.labels(kept))
+    watch = CheckpointWatch(training.images, held_out, configuration, run, int(options["patience"]))
     trainer = Trainer(
         configuration,
         training.images,
@@ -102,7 +104,7 @@ def train_picture_generator(
         collection.described(),
         notes,
     )
-    unseen = () if collection.held_out is None else collection.shown(collection.held_out)
+    unseen = () if kept is None else collection.shown(kept)
     store_reference(into / f"{WEIGHTS}{ENDING}", collection.shown(collection.training), unseen)
     return {
         "generator": "stylegan2",

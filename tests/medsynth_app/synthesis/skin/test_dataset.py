@@ -14,21 +14,21 @@ from PIL import Image
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
 from medsynth_app.options import parse_options
-from medsynth_app.synthesis.skin import training as stages
 from medsynth_app.synthesis.skin.catalogue import TRAINER_OPTIONS, layers_of, train_stage
 from medsynth_app.synthesis.skin.dataset import HELD_OUT_SHARE, is_held_out, read_lesions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration
-from medsynth_app.synthesis.skin.models import CourseModels
+from medsynth_app.synthesis.skin.models import GENERATOR, CourseModels
 from medsynth_app.synthesis.skin.training import (
     rank_directions,
     train_classifier,
     train_encoder,
     train_generator,
 )
+from medsynth_app.synthesis.stylegan2 import checkpoint_watch
 from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
-from medsynth_app.synthesis.weights import WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore, load_weights
 
 
 def _png(array: np.ndarray) -> bytes:
@@ -88,7 +88,7 @@ def test_one_picture_per_lesion(collection: Path) -> None:
 def test_all_stages_end_in_a_course(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "FEWEST_COMPARED", 2)
+    monkeypatch.setattr(checkpoint_watch, "FEWEST_COMPARED", 2)
     lesions = read_lesions(collection, 32, masks=True)
     training, held_out = lesions.split()
     figures = train_classifier(JudgeConfiguration(epochs=2), training, held_out, tmp_path)
@@ -111,6 +111,8 @@ def test_all_stages_end_in_a_course(
     assert len(list((tmp_path / "gan").glob("samples_*.png"))) == 2
     history = [json.loads(line) for line in (tmp_path / "gan" / "history.jsonl").read_text().splitlines()]
     assert {"kid", "kid_floor", "frechet", "frechet_floor"} <= set(history[-1])
+    best = min(history, key=lambda entry: entry["frechet"])
+    assert load_weights(tmp_path / "skin_lesion_generator.safetensors", GENERATOR).notes["frechet"] == best["frechet"]
     assert (tmp_path / "skin_lesion_generator-reference.safetensors").is_file()
     figures = train_encoder(EncoderConfiguration(images=16), training, held_out, tmp_path)
     assert figures["held_out_squared_error"] > 0
