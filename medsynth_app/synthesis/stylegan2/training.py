@@ -139,7 +139,7 @@ class Trainer(Run):
             loss = loss + self.adversary.generator_loss(fake_view, label, figures)
             if guide is not None and self.adversary.projected:
                 loss = loss + guide.perceptual * _perceptual(real_view, fake_view, guided, figures)
-        self._set_momentum(configuration.momentum if adversarial else GUIDED_MOMENTUM)
+        self._set_pace(configuration.momentum if adversarial else GUIDED_MOMENTUM)
         descend(loss, self.optimizers["generator"])
         if adversarial:
             self._update_adversary(real, real_view, fake_view, label, changes, step, figures)
@@ -233,10 +233,15 @@ class Trainer(Run):
         penalty = self.path(images, styles, noise)
         descend(weight * PATH_INTERVAL * penalty, self.optimizers["generator"])
 
-    def _set_momentum(self, momentum: float) -> None:
-        """Plain regression takes more momentum than a game of two networks."""
+    def _set_pace(self, momentum: float) -> None:
+        """Plain regression takes more momentum than a game of two networks; towards the end both cool down."""
+        configuration = self.configuration
+        factor = configuration.rate_factor_at(self.seen)
         for group in self.optimizers["generator"].param_groups:
             group["betas"] = (momentum, 0.99)
+            group["lr"] = factor * configuration.generator_rate
+        for group in self.optimizers["discriminator"].param_groups:
+            group["lr"] = factor * configuration.discriminator_rate
 
     @torch.no_grad()
     def _update_average(self) -> None:

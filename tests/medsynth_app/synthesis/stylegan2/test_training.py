@@ -105,6 +105,19 @@ def test_impossible_settings_are_named(change: dict[str, object], message: str) 
         TrainingConfiguration(**{"network": NETWORK, **change})
 
 
+def test_the_rates_fall_at_the_end_only(tmp_path: Path) -> None:
+    configuration = replace(GUIDED, images=1000, cooled_share=0.2)
+    factors = [configuration.rate_factor_at(images) for images in (0, 800, 900, 1000, 1200)]
+    assert factors == pytest.approx([1.0, 1.0, 0.55, 0.1, 0.1])
+    assert replace(configuration, cooled_share=0.0).rate_factor_at(1000) == 1.0
+    trainer = Trainer(configuration, *_discs(32), tmp_path)
+    trainer.seen = 900
+    trainer.update(0, torch.Generator().manual_seed(0))
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in trainer.optimizers.items()}
+    assert rates["generator"] == pytest.approx(0.55 * configuration.generator_rate)
+    assert rates["discriminator"] == pytest.approx(0.55 * configuration.discriminator_rate)
+
+
 def test_wrong_images_are_named(tmp_path: Path) -> None:
     images, labels = _discs(16)
     with pytest.raises(InvalidValueError, match=r"must be uint8 \(N, 3, 32, 32\)"):
