@@ -49,7 +49,7 @@ class TrainingConfiguration(RunConfiguration):
         guide: reconstruction beside the adversary; None = none, as published.
         generator_rate, discriminator_rate: Adam's learning rates.
         cooled_share: of the images, the last ones, in which both rates fall to a tenth by half a cosine. Large rates
-            keep pictures restless: at a quarter of them the kernel distance of skin lesions fell by half in 4,000 images.
+            keep pictures restless: at a quarter of them the kernel distance of skin lesions halved within 4,000 images.
         momentum: Adam's first beta of the generator once the discriminator has joined; 0 as published.
         balance: 0 draws classes as often as they occur, 1 equally often.
         style_mixing: probability that a picture is made of two w.
