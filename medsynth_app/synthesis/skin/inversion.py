@@ -21,7 +21,7 @@ SMALLEST_SIDE = 32
 LARGEST_PIXELS = 50_000_000
 GREY_TOLERANCE = 1.0
 """Mean difference of colour channels, 0..255, up to which a picture counts as grey."""
-REFINEMENT_RATE = 0.03
+REFINEMENT_RATE = 0.1
 PERCEPTUAL_WEIGHT = 0.002
 OFFSET_WEIGHT = 1e-5
 

@@ -236,7 +236,7 @@ def test_saved_it_is_listed_opens_everywhere_and_stays_marked(
         (VOLUME, {"spacing_mm": "0,0,0"}, "spacing_mm: 0 must be between"),
         (VOLUME, {"spacing_mm": "1,1"}, "spacing_mm: '1,1' must be 3 numbers"),
         (VOLUME, {"severity": 2}, "severity: 2"),
-        (VOLUME, {"generator": "vae_gan", "volume_type": "ct_head"}, "vae_gan of ct_head has no weights"),
+        (VOLUME, {"generator": "vae_gan", "volume_type": "ct_chest"}, "vae_gan of ct_chest has no weights"),
     ],
 )
 def test_bad_requests_get_the_contracts_error(server: Any, task: str, params: dict[str, Any], complaint: str) -> None:

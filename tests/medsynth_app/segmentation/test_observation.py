@@ -8,6 +8,7 @@ import torch
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.segmentation.inference import has_native_bf16
 from medsynth_app.segmentation.network import NETWORKS, NetworkConfiguration, build_network
 from medsynth_app.segmentation.observation import STEP, has_dropout, observe, private_copy
 
@@ -61,7 +62,9 @@ def test_first_answer_is_the_plain_one_and_the_network_is_left_as_it_was(image: 
     with torch.inference_mode():
         padded = torch.nn.functional.pad(image[None], [0, 15])
         plain = torch.softmax(model(padded)[0], 0)[:, ::STEP, ::STEP, : image.shape[3] : STEP]
-    assert np.allclose(seen.answers[0], plain.numpy(), atol=1e-4)
+    # Where the processor multiplies bfloat16 the answers are made in it; the plain ones here are not.
+    tolerance = 5e-3 if has_native_bf16(torch.device("cpu")) else 1e-4
+    assert np.allclose(seen.answers[0], plain.numpy(), atol=tolerance)
 
 
 def test_mirrored_answer_is_mirrored_back(image: torch.Tensor) -> None:

@@ -211,13 +211,12 @@ def _refuse_copies(found: MemorisationAudit, allowed: bool) -> None:
     if found.allows_storing or allowed:
         return
     reason = (
-        f"lies nearer to a training image ({found.distance}) than real images do ({found.threshold})"
+        f"lies nearer to a training image ({found.distance}) than real images do ({found.threshold}); "
+        "choose another seed or"
         if found.status == "flagged"
-        else "cannot be compared with its training images on this server"
+        else "cannot be compared with training images, these weights bring no reference for it;"
     )
-    raise InvalidValueError(
-        f"save: the image {reason}; choose another seed or send allow_flagged=true", code="memorisation_flagged"
-    )
+    raise InvalidValueError(f"save: the image {reason} send allow_flagged=true", code="memorisation_flagged")
 
 
 def _write(result: Synthetic, answer: Mapping[str, Any]) -> Path:

@@ -132,8 +132,8 @@ def test_wrong_requests_are_refused_by_name(
 
 
 def test_missing_weights_name_the_generator_and_a_way_out(task: GeneratorInferTask) -> None:
-    with pytest.raises(InvalidValueError, match="diffusion of ct_head has no weights .*generator=phantom"):
-        task({"params": {"generator": "diffusion", "volume_type": "ct_head"}, "datastore": None, "image": "_"})
+    with pytest.raises(InvalidValueError, match="diffusion of ct_chest has no weights .*generator=phantom"):
+        task({"params": {"generator": "diffusion", "volume_type": "ct_chest"}, "datastore": None, "image": "_"})
 
 
 def test_a_mask_for_a_task_that_takes_none_is_refused(task: GeneratorInferTask, tmp_path: Path) -> None:
