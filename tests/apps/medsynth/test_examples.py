@@ -18,7 +18,7 @@ from PIL import Image
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 HELPERS = {"medsynth_server.py"}
-OTHER_TESTS = {"prepare_images.py"}
+OTHER_TESTS = {"prepare_images.py", "prepare_head_ct.py"}
 """Work on files, not on a server; tested where the readers of those files are."""
 SAMPLE = "MedSynth_002"
 pytestmark = [

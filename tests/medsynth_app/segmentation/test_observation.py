@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.segmentation.inference import InferenceConfiguration
-from medsynth_app.segmentation.inference import has_native_bf16
+from medsynth_app.segmentation.inference import InferenceConfiguration, has_native_bf16
 from medsynth_app.segmentation.network import NETWORKS, NetworkConfiguration, build_network
 from medsynth_app.segmentation.observation import STEP, has_dropout, observe, private_copy
 

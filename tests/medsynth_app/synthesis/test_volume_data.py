@@ -1,10 +1,13 @@
-"""A user's DICOM folder: series are told apart by their UID, wherever their files lie."""
+"""Volumes to learn from: DICOM series are told apart by their UID, and a head CT loses its table and face."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -51,3 +54,23 @@ def test_the_sequences_of_a_folder_are_kinds_that_can_be_asked_for(studies: Path
 def test_a_sequence_that_no_series_has_is_told(studies: Path) -> None:
     with pytest.raises(InvalidValueError, match="holds 0 volumes of the sequence 'dwi'"):
         find_volumes(studies, "dwi")
+
+
+def test_a_head_ct_is_brought_without_table_and_face(tmp_path: Path) -> None:
+    """A ball of soft tissue in a shell of bone, a nose, and a thin table behind it; voxels of 2 mm, superior last."""
+    x, y, z = np.mgrid[0:100, 0:110, 0:100]
+    radius = np.hypot(np.hypot(x - 50, y - 55), z - 55)
+    hu = np.where(radius < 38, 40, np.where(radius < 41, 900, -1000))
+    hu[47:54, 90:104, 20:34] = 60  # the nose
+    hu[:, 3:4, :] = 500  # the table
+    nib.save(nib.Nifti1Image(hu.astype(np.int16), np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / "head.nii.gz")
+    script = Path(__file__).resolve().parents[3] / "examples" / "prepare_head_ct.py"
+    made = tmp_path / "out" / "head.nii.gz"
+    subprocess.run(
+        [sys.executable, script, tmp_path / "head.nii.gz", made, "--top-mm", "100"], check=True, capture_output=True
+    )
+    kept = np.asarray(nib.load(made).dataobj)  # type: ignore[attr-defined]
+    assert (kept[50, 55, 50:90] == 40).all(), "the inside is as it was"
+    assert (kept[:, 3] == -1000).all(), "no table"
+    assert (kept[:, :, :45] == -1000).all(), "nothing below the cut"
+    assert 48 <= kept.max(axis=(0, 1)).tolist().count(900) <= 51
