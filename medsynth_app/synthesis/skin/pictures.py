@@ -29,8 +29,8 @@ def contact_sheet(progression: Progression, original: torch.Tensor | None = None
     tiles = [] if original is None else [("photograph", "", to_pictures(original)[0])]
     for step, picture in zip(progression.steps, to_pictures(progression.images)):
         tiles.append((f"alpha {step.alpha:+.2f}", f"p(melanoma) {step.melanoma_probability:.2f}", picture))
-    columns = min(MOST_COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
+    rows = -(-len(tiles) // MOST_COLUMNS)
+    columns = -(-len(tiles) // rows)  # rows of one length, as far as that can be
     width = columns * (SHEET_SIDE + GAP) + GAP
     height = rows * (SHEET_SIDE + CAPTION_HEIGHT + GAP) + GAP + CAPTION_HEIGHT // 2 + 4
     sheet = Image.new("RGB", (width, height), "white")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.skin.models import CourseModels
+from medsynth_app.synthesis.skin import pictures
 from medsynth_app.synthesis.skin.pictures import animation, contact_sheet, curve
 from medsynth_app.synthesis.skin.progression import (
     SIMULATION_NOTICE,
@@ -59,6 +60,16 @@ def test_an_unknown_direction_lists_the_known_ones(toy_models: CourseModels) -> 
         InvalidValueError, match="direction: 'age' is not known, allowed are pigment_1, border_1"
     ):
         walk(styles, ProgressionRequest("age"), toy_models.directions, toy_models.generator, toy_models.judge)
+
+
+def test_the_rows_of_a_sheet_are_of_one_length(
+    progression: Progression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = len(progression.steps)
+    monkeypatch.setattr(pictures, "MOST_COLUMNS", count - 1)
+    columns = -(-count // 2)
+    sheet = contact_sheet(progression)
+    assert sheet.width == columns * (pictures.SHEET_SIDE + pictures.GAP) + pictures.GAP
 
 
 def test_pictures_carry_the_notice(progression: Progression) -> None:
