@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin import pictures
+from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.pictures import animation, contact_sheet, curve
 from medsynth_app.synthesis.skin.progression import (
     SIMULATION_NOTICE,
