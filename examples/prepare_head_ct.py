@@ -38,7 +38,7 @@ def ball(radius_mm: float, spacing: np.ndarray) -> np.ndarray:
     """A ball as a small boolean array."""
     reach = np.maximum(1, np.ceil(radius_mm / spacing)).astype(int)
     grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1)
-    return (((grid * spacing) ** 2).sum(axis=-1) <= radius_mm**2) | (np.abs(grid).sum(axis=-1) == 0)
+    return ((grid * spacing) ** 2).sum(axis=-1) <= radius_mm**2
 
 
 def main() -> None:

@@ -171,15 +171,14 @@ def _codes(
     warp: float = 0.0,
     seed: int = 0,
 ) -> Codes:
-    """Codes of volumes as they are, and of so many augmented copies of each; of known sequences only."""
-    device = next(vae.parameters()).device
+    """Codes of volumes as they are, and of so many warped copies of each; of known sequences only."""
     rows = [row for row, name in enumerate(cubes.sequences) if not known or name in known]
     if not rows:
         shape = vae.configuration.latent_shape
         return Codes(torch.zeros(0, *shape), torch.zeros(0, dtype=torch.long))
     all_cubes = with_copies(torch.from_numpy(cubes.array[rows]), copies, warp, seed)
     kinds = torch.tensor([known.index(cubes.sequences[row]) if known else 0 for row in rows])
-    return Codes(encode_mean(vae, all_cubes.to(device)).cpu(), kinds.repeat(1 + copies))
+    return Codes(encode_mean(vae, all_cubes), kinds.repeat(1 + copies))
 
 
 def _loop(options: Mapping[str, Any], configuration: VaeConfiguration) -> LoopConfiguration:

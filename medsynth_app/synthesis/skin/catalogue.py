@@ -30,10 +30,11 @@ from medsynth_app.synthesis.skin.training import (
 )
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
-    LONGEST_START,
     MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
+    growth_by_shares,
+    head_start,
 )
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
@@ -151,13 +152,11 @@ def gan_configuration(options: Mapping[str, Any]) -> TrainingConfiguration:
         channel_max=max(192, base // 16),
         mapping_rate=1.0 if guided else 0.01,
     )
-    start = min(images, LONGEST_START)
-    growth = tuple((side, round(share * start)) for side, share in GROWTH_SHARES if side <= resolution)
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(images=round(GUIDED_SHARE * start)) if guided else None,
-        growth=growth if options["grow"] else (),
+        guide=GuideConfiguration(images=head_start(GUIDED_SHARE, images)) if guided else None,
+        growth=growth_by_shares(GROWTH_SHARES, resolution, images) if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),
         momentum=0.5 if guided else 0.0,

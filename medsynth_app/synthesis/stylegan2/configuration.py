@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from medsynth_app.errors import InvalidValueError
@@ -18,6 +19,18 @@ DISCRIMINATORS = ("projected", "stylegan2")
 LOWEST_GUIDED_RESOLUTION = 32
 MISMATCHED = 0.5
 """A good value where classes are nearly alike: without any the network may draw them all the same."""
+
+
+def head_start(share: float, images: int) -> int:
+    """Images at the beginning of a run that are this share of it; of a long run, of its first ``LONGEST_START``."""
+    return round(share * min(images, LONGEST_START))
+
+
+def growth_by_shares(
+    shares: Sequence[tuple[int, float]], resolution: int, images: int
+) -> tuple[tuple[int, int], ...]:
+    """``TrainingConfiguration.growth`` of a run from (resolution, share of the images before it is trained)."""
+    return tuple((side, head_start(share, images)) for side, share in shares if side <= resolution)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch, Labelled
 from medsynth_app.synthesis.stylegan2.configuration import (
     DISCRIMINATORS,
-    LONGEST_START,
     MISMATCHED,
     GuideConfiguration,
     TrainingConfiguration,
+    growth_by_shares,
+    head_start,
 )
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.picture_collection import PictureCollection
@@ -142,13 +143,11 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         channel_max=max(128, base // 8),
         mapping_rate=1.0 if guided else 0.01,
     )
-    start = min(images, LONGEST_START)
-    growth = tuple((side, round(share * start)) for side, share in GROWTH_SHARES if side <= resolution)
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(round(guided * start), region=REGION, edge=EDGE) if guided else None,
-        growth=growth if options["grow"] else (),
+        guide=GuideConfiguration(head_start(guided, images), region=REGION, edge=EDGE) if guided else None,
+        growth=growth_by_shares(GROWTH_SHARES, resolution, images) if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),
         momentum=0.5 if guided else 0.0,

@@ -136,8 +136,9 @@ def build_discriminator(channels: int = 16) -> nn.Module:
 
 @torch.no_grad()
 def encode_mean(vae: VolumeAutoencoder, cubes: torch.Tensor) -> torch.Tensor:
-    """Mean codes of cubes, one at a time: memory stays small."""
-    return torch.cat([vae.encode(cube[None])[0] for cube in cubes])
+    """Mean codes (N, C, r, r, r), on the CPU, of cubes anywhere; one at a time, so that memory stays small."""
+    device = next(vae.parameters()).device
+    return torch.cat([vae.encode(cube[None].to(device))[0].cpu() for cube in cubes])
 
 
 @torch.no_grad()

@@ -219,7 +219,7 @@ def train_vae(
     loop = TrainingLoop(run.loop, learner, folder, device)
     vae: VolumeAutoencoder = loop.run(report)["vae"]  # type: ignore[assignment]
     cubes = with_copies(torch.from_numpy(run.training), run.copies, run.warp, run.loop.seed)
-    codes = encode_mean(vae, cubes.to(device)).flatten(1).cpu()
+    codes = encode_mean(vae, cubes).flatten(1)
     figures = learner.validate({"vae": vae})
     kinds = sorted(set(run.sequences)) or [""]
     of_codes = run.sequences * (1 + run.copies)

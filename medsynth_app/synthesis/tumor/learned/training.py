@@ -5,7 +5,6 @@ The contrast model is fitted in one go; the texture network learns by rectified 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,8 +32,6 @@ from medsynth_app.synthesis.tumor.learned.contrast import FEWEST_CASES, Contrast
 from medsynth_app.synthesis.tumor.learned.network import SEQUENCES, TextureConfiguration, TextureNetwork
 from medsynth_app.synthesis.tumor.learned.transforms import HEALTHY, ObservedCase, observe
 from medsynth_app.synthesis.weights import ENDING, save_weights
-
-logger = logging.getLogger(__name__)
 
 KIND = "tumor_appearance"
 WEIGHTS_NAME = "tumor_case_learned"
