@@ -28,13 +28,14 @@ def skin_course(
     data: Annotated[Path, typer.Argument(help="HAM10000's layout: metadata.csv and pictures.", exists=True)],
     lesions: Annotated[int, typer.Option(help="Held-out lesions, one picture each.", min=1)] = 200,
     refinement_steps: Annotated[int, typer.Option(help="Steps of descent after the encoder.", min=0)] = 0,
+    direction: Annotated[str, typer.Option(help="Name of a direction; empty = SeFa's first.")] = "",
     alpha_to: Annotated[float, typer.Option(help="End of the walk, -6 to 6.")] = 3.0,
     steps: Annotated[int, typer.Option(help="Pictures of the walk, 2 to 33.")] = 9,
     weights: Annotated[Path | None, typer.Option(help="Folder with weights trained by you.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """How near drawn lesions are to real ones, how well held-out ones are found again, how monotone walks are."""
-    request = ProgressionRequest(alpha_to=alpha_to, steps=steps)
+    request = ProgressionRequest(direction, alpha_to=alpha_to, steps=steps)
     models = CourseModels.load(WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,)))
     training, unseen = read_lesions(data, models.generator.configuration.resolution).split()
     held_out = unseen.one_per_lesion()

@@ -9,14 +9,24 @@ FOREGROUND = 0.02
 """Brighter than this is body, in images of 0..1."""
 
 
-def medical_squared_error(made: torch.Tensor, real: torch.Tensor, region_weight: float = 2.0) -> torch.Tensor:
-    """Mean squared error in which the body counts ``1 + region_weight`` times as much as the air around it.
+def medical_squared_error(
+    made: torch.Tensor,
+    real: torch.Tensor,
+    region_weight: float = 2.0,
+    lesion: torch.Tensor | None = None,
+    lesion_weight: float = 0.0,
+) -> torch.Tensor:
+    """Mean squared error in which the body counts more than the air around it, and a lesion more than the body.
 
     Args:
         made / real: (N, C, H, W) or (N, C, X, Y, Z), 0..1.
-        region_weight: lambda of the region's weight 1 + lambda * mask.
+        region_weight: of the body in the weight 1 + region_weight * body + lesion_weight * lesion.
+        lesion: (N, 1, ...) where the lesion is, 0..1; None where nobody knows.
+        lesion_weight: see ``region_weight``.
     """
     weight = 1.0 + region_weight * (real > FOREGROUND).to(real.dtype)
+    if lesion is not None:
+        weight = weight + lesion_weight * lesion
     return (weight * (made - real).square()).sum() / weight.sum()
 
 

@@ -3,6 +3,8 @@
 SeFa (Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", CVPR 2021): the style of layer l is
 s_l = A_l w + b_l, so w + alpha n changes it by alpha A_l n; the unit n with the largest sum of |A_l n|^2 are the
 right singular vectors of the stacked A_l, whose rows are brought to unit length first.
+
+One more is not found in the weights but in the classes: from the mean style of nevi to that of melanomas.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.skin.judge import LesionJudge
@@ -18,6 +21,9 @@ from medsynth_app.synthesis.skin.measures import LesionLooks, lesion_looks
 from medsynth_app.synthesis.stylegan2.network import Generator
 
 SCALE_SAMPLES = 1024
+TRIED_SAMPLES, REACH = 24, 2.0
+"""Random lesions on which a direction is tried, and how far, in its standard deviations."""
+CLASS_DIRECTION = "melanoma"
 PROPERTIES = ("pigment", "border", "extent")
 
 
@@ -26,11 +32,12 @@ class Direction:
     """One direction of change.
 
     Attributes:
-        name: what it changes most, with a number where several share it, for example ``pigment_1``.
+        name: what it changes most, with a number where several share it, for example ``pigment_1``; ``melanoma`` for
+            that from class to class.
         vector: (W,) of unit length, turned so that a positive alpha raises the melanoma probability.
         scale: standard deviation of w along the vector; alpha counts in it.
         layers: numbers of the styles of w+ that it is added to.
-        singular_value: of the stacked weights.
+        singular_value: of the stacked weights; 0 for that from class to class.
         melanoma_slope: mean change of the melanoma logit per unit of alpha.
         effects: change per unit of alpha of each of ``PROPERTIES``, in standard deviations over lesions.
     """
@@ -84,8 +91,8 @@ def ranked_directions(
     judge: LesionJudge,
     layers: tuple[int, ...],
     count: int = 12,
-    samples: int = 24,
-    reach: float = 2.0,
+    samples: int = TRIED_SAMPLES,
+    reach: float = REACH,
     seed: int = 0,
 ) -> list[Direction]:
     """SeFa's directions, those first that move the melanoma logit most.
@@ -102,28 +109,73 @@ def ranked_directions(
         seed: of the lesions.
     """
     vectors, values = semantic_directions(generator, layers, count)
-    chance = torch.Generator().manual_seed(seed)
-    configuration = generator.configuration
-    pool = generator.mapping(*_drawn(generator, SCALE_SAMPLES, chance))
-    scales = (pool @ torch.from_numpy(vectors.T).float()).std(dim=0).numpy()
-    styles = generator.styles(*_drawn(generator, samples, chance), truncation=0.8)
-    base = _seen(generator, judge, styles)
-    spread = np.maximum(base.looks.std(axis=0), 1e-6)
-    found = []
-    for vector, value, scale in zip(vectors, values, scales):
-        trial = Direction("", vector, float(scale), layers, float(value), 0.0, {})
-        up = _seen(generator, judge, styles + trial.offset(reach, configuration.style_count))
-        down = _seen(generator, judge, styles + trial.offset(-reach, configuration.style_count))
-        slope = float((up.melanoma - down.melanoma).mean()) / (2 * reach)
-        effects = (up.looks - down.looks).mean(axis=0) / spread / (2 * reach)
-        sign = 1.0 if slope >= 0 else -1.0
-        found.append(
-            Direction(
-                "", vector * sign, float(scale), layers, float(value), abs(slope),
-                {name: float(effect * sign) for name, effect in zip(PROPERTIES, effects)},
-            )
-        )  # fmt: skip
+    trial = _Trial(generator, judge, samples, reach, seed)
+    scales = (trial.pool @ torch.from_numpy(vectors.T).float()).std(dim=0).numpy()
+    found = [
+        trial.direction("", vector, float(scale), layers, float(value))
+        for vector, value, scale in zip(vectors, values, scales)
+    ]
     return _named(sorted(found, key=lambda direction: -direction.melanoma_slope))
+
+
+@torch.no_grad()
+def class_direction(
+    generator: Generator, judge: LesionJudge, samples: int = TRIED_SAMPLES, reach: float = REACH, seed: int = 0
+) -> Direction:
+    """From nevi to melanomas: the mean difference of the two styles of one latent, added to all layers.
+
+    It changes what tells the classes apart, all of it: size, border and pigment of the lesion, and what skin melanomas
+    are found on, too.
+
+    Args:
+        generator: a class-conditional one.
+        judge: trained.
+        samples, reach, seed: as in ``ranked_directions``.
+
+    Raises:
+        InvalidValueError: the generator has no classes.
+    """
+    if not generator.configuration.classes:
+        raise InvalidValueError("classes: 0, a direction from class to class needs a generator with classes")
+    trial = _Trial(generator, judge, samples, reach, seed)
+    latent = torch.randn((SCALE_SAMPLES, generator.configuration.latent_size), generator=trial.chance)
+    nevus, melanoma = (
+        generator.mapping(latent, torch.full((SCALE_SAMPLES,), number)).mean(dim=0) for number in (0, 1)
+    )
+    vector = functional.normalize(melanoma - nevus, dim=0)
+    layers = tuple(range(generator.configuration.style_count))
+    return trial.direction(CLASS_DIRECTION, vector.numpy(), float((trial.pool @ vector).std()), layers, 0.0)
+
+
+class _Trial:
+    """Random lesions on which directions are tried.
+
+    Attributes:
+        pool: (``SCALE_SAMPLES``, W) styles of random lesions.
+        chance: what they were drawn from.
+    """
+
+    def __init__(
+        self, generator: Generator, judge: LesionJudge, samples: int, reach: float, seed: int
+    ) -> None:
+        self.generator, self.judge, self.reach = generator, judge, reach
+        self.chance = torch.Generator().manual_seed(seed)
+        self.pool = generator.mapping(*_drawn(generator, SCALE_SAMPLES, self.chance))
+        self.styles = generator.styles(*_drawn(generator, samples, self.chance), truncation=0.8)
+        self.spread = np.maximum(_seen(generator, judge, self.styles).looks.std(axis=0), 1e-6)
+
+    def direction(
+        self, name: str, vector: np.ndarray, scale: float, layers: tuple[int, ...], value: float
+    ) -> Direction:
+        """The direction with what it was found to change, turned so that melanoma becomes likelier."""
+        count, reach = self.generator.configuration.style_count, self.reach
+        way = Direction(name, vector, scale, layers, value, 0.0, {}).offset(reach, count)
+        up, down = (_seen(self.generator, self.judge, self.styles + turn * way) for turn in (1.0, -1.0))
+        slope = float((up.melanoma - down.melanoma).mean()) / (2 * reach)
+        effects = (up.looks - down.looks).mean(axis=0) / self.spread / (2 * reach)
+        sign = 1.0 if slope >= 0 else -1.0
+        described = {part: float(effect * sign) for part, effect in zip(PROPERTIES, effects)}
+        return Direction(name, vector * sign, scale, layers, value, abs(slope), described)
 
 
 @dataclass(frozen=True)

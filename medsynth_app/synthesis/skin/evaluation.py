@@ -17,7 +17,7 @@ from medsynth_app.synthesis.features import (
 )
 from medsynth_app.synthesis.quality import compared
 from medsynth_app.synthesis.skin.dataset import Lesions
-from medsynth_app.synthesis.skin.inversion import refined_styles
+from medsynth_app.synthesis.skin.inversion import refined
 from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
 from medsynth_app.synthesis.stylegan2.network import Generator
@@ -96,15 +96,17 @@ def course_figures(
         part = images[start : start + BATCH]
         with torch.no_grad():
             styles = models.encoder(part)[0]
+        noise: tuple[torch.Tensor, ...] | None = None
         if refinement_steps:
-            styles = refined_styles(part, styles, models.generator, models.judge.features, refinement_steps)
+            styles, noise = refined(part, styles, models.generator, models.judge.features, refinement_steps)
         with torch.no_grad():
-            made = models.generator.synthesis(styles).clamp(-1, 1)
+            made = models.generator.synthesis(styles, noise).clamp(-1, 1)
             distance = perceptual_distance(models.judge.features(part), models.judge.features(made))
         errors += (made - part).square().mean(dim=(1, 2, 3)).tolist()
         perceptual += distance.tolist()
-        for row in styles.split(1):
-            course = walk(row, request, models.directions, models.generator, models.judge)
+        for number, row in enumerate(styles.split(1)):
+            of_lesion = None if noise is None else [part[number : number + 1] for part in noise]
+            course = walk(row, request, models.directions, models.generator, models.judge, of_lesion)
             record = course.as_dict()
             monotone_distance.append(record["spearman_alpha_perceptual"] >= DISTANCE_GOAL)
             monotone_melanoma.append(record["spearman_alpha_melanoma"] >= MELANOMA_GOAL)

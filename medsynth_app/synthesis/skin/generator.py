@@ -43,7 +43,7 @@ SYNTHESIS, INVERSION, PROGRESSION = (
 MOST_REFINEMENT_STEPS = 1000
 FRAMING = Option("framing", "crop", "How a picture becomes square: cut, or its edge repeated.", FRAMINGS)
 REFINEMENT = Option(
-    "refinement_steps", 0, "Steps of descent after the encoder; 200 take some seconds.",
+    "refinement_steps", 0, "Steps of descent after the encoder; 100 take some seconds and bring fine structure back.",
     minimum=0, maximum=MOST_REFINEMENT_STEPS,
 )  # fmt: skip
 SYNTHESIS_CONDITIONS = ConditionTable(
@@ -73,7 +73,7 @@ PROGRESSION_CONDITIONS = ConditionTable(
     (
         FRAMING,
         REFINEMENT,
-        Option("direction", "", "Name of a direction; empty = the one that moves the classifier most."),
+        Option("direction", "", "Name of a direction; melanoma = from class to class; empty = SeFa's strongest."),
         Option("alpha_from", 0.0, "Start of the walk.", minimum=-LARGEST_ALPHA, maximum=LARGEST_ALPHA),
         Option("alpha_to", 3.0, "End of the walk.", minimum=-LARGEST_ALPHA, maximum=LARGEST_ALPHA),
         Option("steps", 9, "Pictures of the walk.", minimum=FEWEST_STEPS, maximum=MOST_STEPS),
@@ -185,7 +185,9 @@ class SkinLesionProgression:
         chosen_direction(models.directions, asked.direction)  # refused before the picture is worked on
         inversion = _inversion(models, request)
         progress(0.5)
-        progression = walk(inversion.styles, asked, models.directions, models.generator, models.judge)
+        progression = walk(
+            inversion.styles, asked, models.directions, models.generator, models.judge, inversion.noise
+        )
         return LesionCourse(inversion, progression, models.weights_hash)
 
     def drawn(self, course: LesionCourse, request: GenerationRequest) -> Synthetic:

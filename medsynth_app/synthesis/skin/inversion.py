@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ SMALLEST_SIDE = 32
 LARGEST_PIXELS = 50_000_000
 GREY_TOLERANCE = 1.0
 """Mean difference of colour channels, 0..255, up to which a picture counts as grey."""
-REFINEMENT_RATE = 0.1
+REFINEMENT_RATE, NOISE_RATE = 0.1, 0.05
 PERCEPTUAL_WEIGHT = 0.002
 OFFSET_WEIGHT = 1e-5
 
@@ -32,6 +33,7 @@ class Inversion:
 
     Attributes:
         styles: w+ (1, L, W).
+        noise: maps of the lesion's noise; None = the generator's own.
         target: (1, 3, R, R) the picture as the network sees it, -1..1.
         reconstruction: (1, 3, R, R), clipped to -1..1.
         squared_error: mean over pixels and channels, images in -1..1.
@@ -39,6 +41,7 @@ class Inversion:
     """
 
     styles: torch.Tensor
+    noise: tuple[torch.Tensor, ...] | None
     target: torch.Tensor
     reconstruction: torch.Tensor
     squared_error: float
@@ -98,22 +101,27 @@ def invert(
         refinement_steps: 0 = the encoder alone.
     """
     styles, _ = encoder(target)
+    noise = None
     if refinement_steps:
-        styles = refined_styles(target, styles, generator, features, refinement_steps)
-    image = generator.synthesis(styles).clamp(-1, 1)
+        styles, noise = refined(target, styles, generator, features, refinement_steps)
+    image = generator.synthesis(styles, noise).clamp(-1, 1)
     view = features(torch.cat([target, image]))
     distance = perceptual_distance([v[:1] for v in view], [v[1:] for v in view])
-    return Inversion(styles, target, image, float(functional.mse_loss(image, target)), float(distance))
+    return Inversion(styles, noise, target, image, float(functional.mse_loss(image, target)), float(distance))
 
 
-def refined_styles(
+def refined(
     target: torch.Tensor,
     styles: torch.Tensor,
     generator: Generator,
     features: PhotographFeatures,
     steps: int,
-) -> torch.Tensor:
-    """Styles moved by Adam against squared error, perceptual distance and their distance from the start.
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """Styles and noise moved by Adam against squared error, perceptual distance and the length of the styles' way.
+
+    The styles say what kind of lesion it is, the noise where its hairs and lines are, which no style can say. Both are
+    optimised as in the projection of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN"
+    (CVPR 2020), appendix D, there in W.
 
     Args:
         target: (N, 3, R, R), -1..1.
@@ -122,15 +130,19 @@ def refined_styles(
         steps: of descent; the rate falls to 0 by half a cosine.
 
     Returns:
-        w+ (N, L, W); each picture's is optimised by itself, whatever else is in the batch.
+        w+ (N, L, W) and noise maps (N, 1, r, r) as in ``SynthesisNetwork.noise_maps``; each picture's are optimised by
+        themselves, whatever else is in the batch.
     """
     with torch.enable_grad():
         offset = torch.zeros_like(styles, requires_grad=True)
         wanted = [values.detach() for values in features(target)]
-        optimizer = torch.optim.Adam([offset], REFINEMENT_RATE, (0.9, 0.99))
+        maps = [part.repeat(len(target), 1, 1, 1) for part in generator.synthesis.noise_maps()]
+        noise = [part.requires_grad_() for part in maps]
+        moved: list[dict[str, Any]] = [{"params": [offset]}, {"params": noise, "lr": NOISE_RATE}]
+        optimizer = torch.optim.Adam(moved, REFINEMENT_RATE, (0.9, 0.99))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(steps):
-            image = generator.synthesis(styles + offset)
+            image = generator.synthesis(styles + offset, noise)
             squared = (image - target).square().mean(dim=(1, 2, 3))
             perceptual = perceptual_distance(wanted, features(image))
             length = offset.square().sum(dim=(1, 2))
@@ -139,4 +151,4 @@ def refined_styles(
             loss.backward()
             optimizer.step()
             schedule.step()
-    return (styles + offset).detach()
+    return (styles + offset).detach(), tuple(part.detach() for part in noise)

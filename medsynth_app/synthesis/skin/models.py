@@ -183,7 +183,7 @@ class CourseModels:
 
     Attributes:
         generator, encoder, judge: in evaluation mode.
-        directions: ranked, the strongest first.
+        directions: SeFa's, the strongest first, then that from class to class.
         weights_hash: SHA-256 of the generator's file.
     """
 

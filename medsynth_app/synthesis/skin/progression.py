@@ -7,6 +7,7 @@ time, so the order of the pictures says nothing about how a lesion develops.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class ProgressionRequest:
     """What walk is asked for.
 
     Attributes:
-        direction: name of a direction; empty = the one that moves the classifier most.
+        direction: name of a direction; empty = the first, that of SeFa's which moves the classifier most.
         alpha_from, alpha_to: ends of the walk in standard deviations of the style along the direction, -6 to 6.
         steps: pictures, 2 to 33.
 
@@ -135,6 +136,7 @@ def walk(
     directions: tuple[Direction, ...],
     generator: Generator,
     judge: LesionJudge,
+    noise: Sequence[torch.Tensor] | None = None,
 ) -> Progression:
     """Walk from a lesion's styles.
 
@@ -143,11 +145,12 @@ def walk(
         request: the walk.
         directions: to choose from.
         generator, judge: networks in evaluation mode.
+        noise: maps of one lesion, which stay as they are; None = the generator's own.
     """
     direction = chosen_direction(directions, request.direction)
     count = styles.shape[1]
     moved = torch.cat([styles + direction.offset(alpha, count) for alpha in [0.0, *request.alphas]])
-    images = generator.synthesis(moved).clamp(-1, 1)
+    images = generator.synthesis(moved, noise).clamp(-1, 1)
     judgement = judge(images)
     start = [values[:1].expand_as(values) for values in judgement.view]
     distance = perceptual_distance(start, judgement.view)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.privacy import store_reference
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
-from medsynth_app.synthesis.skin.directions import ranked_directions
+from medsynth_app.synthesis.skin.directions import class_direction, ranked_directions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration, judge_figures, train_judge
 from medsynth_app.synthesis.skin.models import (
     GENERATOR,
@@ -145,6 +145,8 @@ def train_classifier(
 def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12) -> list[dict[str, object]]:
     """Factorise and rank, as soon as generator and judge are in the folder; an empty list before.
 
+    A generator with classes gets the direction from nevi to melanomas too, as the last one.
+
     Args:
         folder: of the course.
         layers: styles that the directions change; empty = the last two thirds.
@@ -155,7 +157,10 @@ def rank_directions(folder: Path, layers: tuple[int, ...] = (), count: int = 12)
     store = WeightsStore((folder,))
     loaded = load_generator(store)
     generator = loaded.generator
-    found = ranked_directions(generator, load_judge(store), layers or later_layers(generator), count)
+    judge = load_judge(store)
+    found = ranked_directions(generator, judge, layers or later_layers(generator), count)
+    if generator.configuration.classes:
+        found.append(class_direction(generator, judge))
     save_directions(found, folder, loaded.sha256)
     return [
         {"name": direction.name, "melanoma_slope": direction.melanoma_slope, **direction.effects}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -29,9 +31,9 @@ class Adversary(nn.Module):
         super().__init__()
         network = configuration.network
         self.projected = configuration.discriminator == "projected"
-        self.classes = network.classes
         self.mixed_precision = configuration.mixed_precision
         self.mismatched = configuration.mismatched if network.classes > 1 else 0.0
+        self.others = _other_classes(configuration.groups or (0,) * max(1, network.classes))
         self.features = PhotographFeatures() if self.projected else None
         self.judge_network: nn.Module = (
             ProjectedDiscriminator(network.resolution, network.classes)
@@ -85,6 +87,16 @@ class Adversary(nn.Module):
         return loss, figures["real_sign"]
 
     def _wrong(self, label: torch.Tensor) -> torch.Tensor:
-        """The next or the last class, by turns: where classes are sorted, mostly a pathology of the same modality."""
-        side = 1 - 2 * (torch.arange(len(label), device=label.device) % 2)
-        return (label + side) % self.classes
+        """Another class of the same group, by turns; of any group where a class is alone in its own."""
+        wrong = [self.others[int(number)] for number in label]
+        return torch.tensor([choice[row % len(choice)] for row, choice in enumerate(wrong)], device=label.device)
+
+
+def _other_classes(groups: Sequence[int]) -> list[list[int]]:
+    """For each class the ones that it may be mistaken for."""
+    everyone = range(len(groups))
+    return [
+        [other for other in everyone if other != number and groups[other] == groups[number]]
+        or [other for other in everyone if other != number]
+        for number in everyone
+    ]

@@ -41,6 +41,7 @@ class GuideConfiguration:
         images: images in which it only reconstructs, before the discriminator joins.
         squared_error: weight of the mean squared error (images in -1..1).
         region: how much more the body counts in it than the air around, see ``medical_squared_error``.
+        lesion: how much more the lesion counts in it, where a mask tells where it is.
         edge: weight of the difference of edges.
         perceptual: weight of the perceptual distance, once the discriminator has joined; ``projected`` only.
     """
@@ -48,6 +49,7 @@ class GuideConfiguration:
     images: int = 8000
     squared_error: float = 20.0
     region: float = 0.0
+    lesion: float = 0.0
     edge: float = 0.0
     perceptual: float = 0.5
 
@@ -76,6 +78,8 @@ class TrainingConfiguration(RunConfiguration):
         average_images: half-life of the moving average of the weights, in images.
         mismatched: share of the discriminator's false examples that are real images under a wrong class (Reed 2016,
             GAN-CLS): it then has to look at the class.
+        groups: of each class, the number of the group that its wrong classes are of; empty = one group. A wrong class
+            of another group (a bleeding called a chest radiograph) would be too easily seen through.
         turn_images: show reals also mirrored and in quarter turns, for pictures without a natural upright.
 
     Raises:
@@ -100,6 +104,7 @@ class TrainingConfiguration(RunConfiguration):
     growth: tuple[tuple[int, int], ...] = ()
     average_images: int = 4000
     mismatched: float = 0.0
+    groups: tuple[int, ...] = ()
     turn_images: bool = True
 
     def __post_init__(self) -> None:
@@ -120,6 +125,10 @@ class TrainingConfiguration(RunConfiguration):
             raise InvalidValueError(
                 f"resolution: {smallest} is too small for a guide or the projected discriminator; "
                 f"at least {LOWEST_GUIDED_RESOLUTION} is needed"
+            )
+        if self.groups and len(self.groups) != self.network.classes:
+            raise InvalidValueError(
+                f"groups: {len(self.groups)} numbers for {self.network.classes} classes, one for each is needed"
             )
         self._check_growth()
 

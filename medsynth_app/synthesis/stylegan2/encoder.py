@@ -115,7 +115,7 @@ class PrincipalStart(nn.Module):
         for number in range(max(1, self.mapping.classes)):
             label = torch.full((len(images),), number, device=images.device)
             latent = self.principal(images, label)
-            of_class.append(self.mapping(latent, label if self.mapping.classes else None))
+            of_class.append(self.mapping.styles_of(latent, label if self.mapping.classes else None))
         return torch.stack(of_class).mean(dim=0)
 
 

@@ -26,6 +26,8 @@ LEAKY_GAIN = math.sqrt(2.0)
 """Keeps the variance after a leaky ReLU."""
 FIRST_COLOR_GAIN = 0.1
 BLUR_TAPS = (1.0, 3.0, 3.0, 1.0)
+Noise = torch.Generator | torch.Tensor | None
+"""Of one layer: a source that draws it, the noise itself (N or 1, 1, R, R), or the fixed noise of the network."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class StyleGAN2Configuration:
         mapping_layers: fully connected layers from z to w.
         mapping_rate: learning rate of those layers relative to the others; 0.01 as published, more where the
             generator is guided by reconstruction.
+        class_spreads: the network holds a covariance of the latents of each class, see ``MappingNetwork``.
         channel_base: channels at a resolution are ``channel_base / resolution`` ...
         channel_max: ... and at most this many.
         channel_min: ... and at least this many.
@@ -56,6 +59,7 @@ class StyleGAN2Configuration:
     style_size: int = 256
     mapping_layers: int = 2
     mapping_rate: float = 0.1
+    class_spreads: bool = False
     channel_base: int = 2048
     channel_max: int = 256
     channel_min: int = 16
@@ -167,8 +171,12 @@ def blur(features: torch.Tensor, pad: tuple[int, int], gain: float = 1.0) -> tor
 class MappingNetwork(nn.Module):
     """z (and a class) -> w.
 
-    z is brought to unit length per feature; the class enters as a learned embedding of the same size.
+    z is brought to unit length per feature; the class enters as a learned embedding of the same size. With
+    ``class_spreads`` all numbers of z but the last are first given the covariance that the principal latents of the
+    class's images have, so that what is drawn is like what guided the training.
     """
+
+    spreads: torch.Tensor
 
     def __init__(self, configuration: StyleGAN2Configuration) -> None:
         super().__init__()
@@ -177,6 +185,10 @@ class MappingNetwork(nn.Module):
         if self.classes:
             self.embedding = nn.Parameter(torch.randn(self.classes, size))
             size *= 2
+        self.spread_out = configuration.class_spreads
+        if self.spread_out:
+            axes = torch.eye(configuration.latent_size - 1)
+            self.register_buffer("spreads", axes.repeat(max(1, self.classes), 1, 1))
         layers, rate = [], configuration.mapping_rate
         for _ in range(configuration.mapping_layers):
             layers.append(EqualizedLinear(size, configuration.style_size, learning_rate_factor=rate))
@@ -193,7 +205,19 @@ class MappingNetwork(nn.Module):
         Returns:
             (N, W).
         """
-        values = _unit(latent)
+        return self.styles_of(self.spread(latent, label), label)
+
+    def spread(self, latent: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        """Latents (N, Z) with the covariance of their class; the same ones without ``class_spreads``."""
+        if not self.spread_out:
+            return latent
+        rows = torch.zeros(len(latent), dtype=torch.long, device=latent.device) if label is None else label
+        turned = (latent[:, None, :-1] @ self.spreads[rows])[:, 0]
+        return torch.cat([_unit(turned), latent[:, -1:]], dim=1)
+
+    def styles_of(self, spread: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        """w (N, W) of latents (N, Z) that are spread already, as principal latents are."""
+        values = _unit(spread)
         if self.classes:
             if label is None:
                 raise InvalidValueError(f"label: this generator needs a class, 0 to {self.classes - 1}")
@@ -263,13 +287,13 @@ class StyledLayer(nn.Module):
         fixed = torch.randn(resolution, resolution, generator=torch.Generator().manual_seed(resolution + up))
         self.register_buffer("fixed_noise", fixed, persistent=False)
 
-    def forward(
-        self, features: torch.Tensor, w: torch.Tensor, noise: torch.Generator | None = None
-    ) -> torch.Tensor:
-        """Features (N, C, R, R) and w (N, W); ``noise`` draws fresh noise, None takes the fixed one."""
+    def forward(self, features: torch.Tensor, w: torch.Tensor, noise: Noise = None) -> torch.Tensor:
+        """Features (N, C, R, R) and w (N, W), see ``Noise``."""
         features = self.convolution(features, w)
         if noise is None:
             added = self.fixed_noise
+        elif isinstance(noise, torch.Tensor):
+            added = noise
         else:
             shape = (features.shape[0], 1, self.resolution, self.resolution)
             added = torch.randn(shape, generator=noise, device=noise.device).to(features.device)
@@ -315,15 +339,15 @@ class SynthesisBlock(nn.Module):
         features: torch.Tensor | None,
         image: torch.Tensor | None,
         styles: Sequence[torch.Tensor],
-        noise: torch.Generator | None,
+        noise: Sequence[Noise],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Features and image of the resolution below (None at 4 x 4), styles of this block and the next one's
-        first (for the image); returns features and image of this resolution."""
+        first (for the image), noise of its styled layers; returns features and image of this resolution."""
         if self.first or features is None:
             features = self.constant.expand(styles[0].shape[0], -1, -1, -1)
-            features = self.plain(features, styles[0], noise)
+            features = self.plain(features, styles[0], noise[0])
         else:
-            features = self.plain(self.up(features, styles[0], noise), styles[1], noise)
+            features = self.plain(self.up(features, styles[0], noise[0]), styles[1], noise[1])
         added = self.color(features, styles[-1])
         return features, added if image is None else upsample(image) + added
 
@@ -349,13 +373,17 @@ class SynthesisNetwork(nn.Module):
         self.blocks = nn.ModuleList(SynthesisBlock(side, configuration) for side in configuration.resolutions)
 
     def forward(
-        self, styles: torch.Tensor, noise: torch.Generator | None = None, resolution: int | None = None
+        self,
+        styles: torch.Tensor,
+        noise: torch.Generator | Sequence[torch.Tensor] | None = None,
+        resolution: int | None = None,
     ) -> torch.Tensor:
         """The image of extended styles.
 
         Args:
             styles: w+ (N, L, W).
-            noise: source of fresh noise; None = the fixed noise that belongs to the network.
+            noise: source of fresh noise, or maps like those of ``noise_maps``; None = the fixed noise that belongs to
+                the network.
             resolution: stop at this side (progressive growing); None = the whole network.
 
         Returns:
@@ -364,11 +392,18 @@ class SynthesisNetwork(nn.Module):
         features: torch.Tensor | None = None
         image: torch.Tensor | None = None
         for block, side in zip(self.blocks, self.configuration.resolutions):
-            features, image = block(features, image, _styles_of(styles, side), noise)
+            first = _first_style(side)
+            of_block = noise[first : first + 2] if isinstance(noise, Sequence) else (noise, noise)
+            features, image = block(features, image, _styles_of(styles, side), of_block)
             if side == resolution:
                 break
         assert image is not None
         return image
+
+    def noise_maps(self) -> tuple[torch.Tensor, ...]:
+        """The fixed noise of each styled layer, (1, 1, r, r), one at 4 x 4, then two a resolution."""
+        layers = (layer for layer in self.modules() if isinstance(layer, StyledLayer))
+        return tuple(layer.fixed_noise[None, None] for layer in layers)
 
     def style_affines(self) -> list[torch.Tensor]:
         """The matrices A_l (C_l, W) from w to the style of each modulated convolution of layer l of w+.
@@ -385,7 +420,7 @@ class SynthesisNetwork(nn.Module):
 
 
 def _first_style(side: int) -> int:
-    """Index in w+ of the first style of the block at this side."""
+    """Index in w+ of the first style of the block at this side; a styled layer's noise map has the same index."""
     return 0 if side == SMALLEST_RESOLUTION else 2 * int(math.log2(side)) - 5
 
 

@@ -43,6 +43,11 @@ class PictureClasses:
         """In the order of the classes."""
         return tuple(dict.fromkeys(name.partition(SEPARATOR)[0] for name in self.names))
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Of each class, the number of its modality."""
+        return tuple(self.modalities.index(name.partition(SEPARATOR)[0]) for name in self.names)
+
     def pathologies(self, modality: str) -> tuple[str, ...]:
         """What a modality can show; empty for one that was not learned."""
         parts = (name.partition(SEPARATOR) for name in self.names)

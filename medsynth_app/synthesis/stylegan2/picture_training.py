@@ -20,7 +20,7 @@ from medsynth_app.synthesis.stylegan2.configuration import (
 )
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.picture_collection import PictureCollection
-from medsynth_app.synthesis.stylegan2.picture_model import WEIGHTS, save_picture_model
+from medsynth_app.synthesis.stylegan2.picture_model import WEIGHTS, PictureClasses, save_picture_model
 from medsynth_app.synthesis.stylegan2.run import Progress
 from medsynth_app.synthesis.stylegan2.training import Trainer
 from medsynth_app.synthesis.training import ReportTraining, TrainingProgress
@@ -45,8 +45,8 @@ CHANGES = ("shift", "scale", "stretch", "fraction", "brightness", "contrast")
 """Augmentations that keep a body upright, its right on the left, and grey pictures grey."""
 RUN_FOLDER = "stylegan2"
 LATENT_SIZE = 128
-REGION, EDGE = 2.0, 1.0
-"""Of the reproduction: a body counts three times as much as the air around it; weight of its edges."""
+REGION, LESION, EDGE = 2.0, 6.0, 1.0
+"""Of the reproduction: a body counts three times as much as the air around it, a lesion nine times; weight of edges."""
 
 
 def train_picture_generator(
@@ -76,7 +76,7 @@ def train_picture_generator(
     """
     collection = PictureCollection.read(data, options)
     training = collection.training
-    configuration = picture_configuration(options, len(collection.classes.names), len(training))
+    configuration = picture_configuration(options, collection.classes, len(training))
     run, into = folder / RUN_FOLDER, publish_to or folder
     kept = collection.held_out
     held_out = None if kept is None else Labelled(kept.images, collection.labels(kept))
@@ -88,6 +88,7 @@ def train_picture_generator(
         run,
         lambda average: watch.measure(average, trainer.seen),
         device,
+        training.masks,
     )
     watch.take_up(trainer.history)
 
@@ -117,12 +118,14 @@ def train_picture_generator(
     }
 
 
-def picture_configuration(options: Mapping[str, Any], classes: int, count: int) -> TrainingConfiguration:
+def picture_configuration(
+    options: Mapping[str, Any], classes: PictureClasses, count: int
+) -> TrainingConfiguration:
     """The record of a run.
 
     Args:
         options: see ``train_picture_generator``.
-        classes: number of classes.
+        classes: that the network learns; wrong ones are of the same modality.
         count: training pictures; a guide needs more of them than a latent has numbers.
 
     Raises:
@@ -136,23 +139,26 @@ def picture_configuration(options: Mapping[str, Any], classes: int, count: int) 
         )
     network = StyleGAN2Configuration(
         resolution=resolution,
-        classes=classes,
+        classes=len(classes.names),
         latent_size=LATENT_SIZE,
         style_size=LATENT_SIZE,
         channel_base=base,
         channel_max=max(128, base // 8),
         mapping_rate=1.0 if guided else 0.01,
+        class_spreads=bool(guided),
     )
+    guide = GuideConfiguration(head_start(guided, images), region=REGION, lesion=LESION, edge=EDGE)
     return TrainingConfiguration(
         network=network,
         discriminator=str(options["discriminator"]),
-        guide=GuideConfiguration(head_start(guided, images), region=REGION, edge=EDGE) if guided else None,
+        guide=guide if guided else None,
         growth=growth_by_shares(GROWTH_SHARES, resolution, images) if options["grow"] else (),
         images=images,
         batch_size=int(options["batch_size"]),
         momentum=0.5 if guided else 0.0,
         path_length=float(options["path_length"]),
         mismatched=MISMATCHED,
+        groups=classes.groups,
         augmentations=CHANGES,
         turn_images=False,
         store_every=int(options["store_every"]),

@@ -1,7 +1,8 @@
 """Latents of real images by principal components: the guide of a training that also reconstructs its images.
 
-The whitened components of an image have mean 0 in each class and covariance 1 over the collection, as the drawn latents
-have: z tells nothing that the class tells, so the class has to be listened to.
+The whitened components of an image have mean 0 in each class: z tells nothing that the class tells, so the class has to
+be listened to. Their covariance is 1 over the collection, but classes differ in it (fundus photographs have few of the
+axes of radiographs), so it is kept for each class: latents are drawn with it, see ``MappingNetwork``.
 The mapping network sees only the direction of z, so the length, which is the image's contrast, is kept as one more
 coordinate, brought to a normal distribution by its rank. Starting a generator from principal components follows
 Bojanowski et al., "Optimizing the Latent Space of Generative Networks" (ICML 2018).
@@ -32,6 +33,7 @@ class PrincipalLatents(nn.Module):
     mean: torch.Tensor
     components: torch.Tensor
     lengths: torch.Tensor
+    spreads: torch.Tensor
 
     def __init__(self, latent_size: int, image_channels: int, classes: int = 1) -> None:
         super().__init__()
@@ -39,6 +41,8 @@ class PrincipalLatents(nn.Module):
         self.register_buffer("mean", torch.zeros(classes, size))
         self.register_buffer("components", torch.zeros(size, latent_size - 1))
         self.register_buffer("lengths", torch.linspace(0, 1, RANK_STEPS).repeat(classes, 1))
+        spreads = torch.eye(latent_size - 1).repeat(classes, 1, 1)
+        self.register_buffer("spreads", spreads, persistent=False)
 
     @torch.no_grad()
     def fit(self, images: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor, seed: int) -> None:
@@ -63,10 +67,11 @@ class PrincipalLatents(nn.Module):
             )  # fmt: skip
         deviation = deviation[:count] / math.sqrt(len(values))
         self.components.copy_(directions[:, :count] / deviation.clamp_min(1e-6))
-        lengths = (centred @ self.components).norm(dim=1)
-        steps = torch.linspace(0, 1, RANK_STEPS)
+        whitened, steps = centred @ self.components, torch.linspace(0, 1, RANK_STEPS)
         for number in range(len(self.mean)):
-            self.lengths[number] = torch.quantile(lengths[rows == number], steps)
+            of_class = whitened[rows == number]
+            self.lengths[number] = torch.quantile(of_class.norm(dim=1), steps)
+            self.spreads[number] = _root(of_class.T @ of_class / len(of_class))
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -85,3 +90,9 @@ class PrincipalLatents(nn.Module):
 
 def _small(images: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(images, size=FITTED_SIDE, mode="area").flatten(1)
+
+
+def _root(covariance: torch.Tensor) -> torch.Tensor:
+    """The symmetric square root (K, K): it turns numbers of covariance 1 into such of this covariance."""
+    variances, axes = torch.linalg.eigh(covariance.double())
+    return (axes @ torch.diag(variances.clamp_min(0.0).sqrt()) @ axes.T).float()

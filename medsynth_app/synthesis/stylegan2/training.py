@@ -47,6 +47,7 @@ class Trainer(Run):
         configuration: the run.
         images: (N, C, R, R) uint8, the training images at the network's resolution.
         labels: (N,) class numbers; None for an unconditional network.
+        lesions: (N, R, R) bool, where the lesion is in each image; None where nobody knows.
         folder: where checkpoints go.
         measure: called with the averaged generator at every checkpoint; its figures join the history.
         device: ``cuda`` where there is one by default.
@@ -65,6 +66,7 @@ class Trainer(Run):
         folder: Path,
         measure: Measure | None = None,
         device: str | None = None,
+        lesions: np.ndarray | None = None,
     ) -> None:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         super().__init__(configuration, folder, where)
@@ -72,6 +74,7 @@ class Trainer(Run):
         self.configuration = configuration
         self.real_images = images
         self.labels = np.zeros(len(images), dtype=np.int64) if labels is None else labels.astype(np.int64)
+        self.lesions = lesions
         self.measure = measure
         torch.manual_seed(configuration.seed)
         # Channels last: a third faster on a CPU.
@@ -98,6 +101,9 @@ class Trainer(Run):
             small.append(functional.interpolate(turned, size=FITTED_SIDE, mode="area"))
         labels = torch.from_numpy(self.labels)
         principal.fit(torch.cat(small), labels, self._weights_of_classes, self.configuration.seed)
+        if network.class_spreads:
+            for mapping in (self.generator.mapping, self.average.mapping):
+                mapping.spreads.copy_(principal.spreads)
         return principal.to(self.device)
 
     def _turned(self, images: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -119,7 +125,7 @@ class Trainer(Run):
         """One update of generator and discriminator; returns its figures."""
         configuration, guide = self.configuration, self.configuration.guide
         side = configuration.resolution_at(self.seen)
-        real, label = self._batch(chance, side)
+        real, lesion, label = self._batch(chance, side)
         adversarial = guide is None or self.seen >= guide.images
         guided = 0 if guide is None else (len(real) // 2 if adversarial else len(real))
         figures: dict[str, float] = {}
@@ -131,7 +137,7 @@ class Trainer(Run):
         changes = self._changes(len(real), chance)
         loss = torch.zeros((), device=self.device)
         if guide is not None:
-            loss = loss + _guide_loss(guide, real[:guided], fake[:guided], figures)
+            loss = loss + _guide_loss(guide, real[:guided], fake[:guided], lesion[:guided], figures)
         if adversarial:
             fake_view = self.adversary.view(apply_changes(fake, changes))
             with torch.no_grad():
@@ -154,22 +160,26 @@ class Trainer(Run):
         channels = configuration.network.image_channels
         return draw_changes(count, self.augmentation.probability, channels, chance, names)
 
-    def _batch(self, chance: torch.Generator, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Real images (n, C, side, side) in -1..1 and their classes."""
+    def _batch(self, chance: torch.Generator, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Real images (n, C, side, side) in -1..1, where their lesions are (n, 1, side, side), and their classes."""
         rows = torch.multinomial(
             self._weights_of_classes, self.configuration.batch_size, replacement=True, generator=chance
         ).numpy()
-        images = self._turned(to_images(self.real_images[rows]).to(self.device), chance)
-        if side != images.shape[-1]:
-            images = functional.interpolate(images, size=side, mode="area")
-        return images, torch.from_numpy(self.labels[rows]).to(self.device)
+        images = to_images(self.real_images[rows])
+        lesions = torch.zeros_like(images[:, :1])
+        if self.lesions is not None:
+            lesions[:, 0] = torch.from_numpy(self.lesions[rows])
+        both = self._turned(torch.cat([images, lesions], dim=1).to(self.device), chance)
+        if side != both.shape[-1]:
+            both = functional.interpolate(both, size=side, mode="area")
+        return both[:, :-1], both[:, -1:], torch.from_numpy(self.labels[rows]).to(self.device)
 
     def _latents(
         self, real: torch.Tensor, label: torch.Tensor, guided: int, chance: torch.Generator
     ) -> torch.Tensor:
-        """z (n, Z): of the first ``guided`` images their own, the others drawn."""
+        """Spread z (n, Z): of the first ``guided`` images their own, the others drawn."""
         shape = (len(real), self.configuration.network.latent_size)
-        drawn = torch.randn(shape, generator=chance).to(self.device)
+        drawn = self.generator.mapping.spread(torch.randn(shape, generator=chance).to(self.device), label)
         if self.principal is None:
             return drawn
         return torch.cat([self.principal(real[:guided], label[:guided]), drawn[guided:]])
@@ -178,7 +188,7 @@ class Trainer(Run):
         self, latent: torch.Tensor, label: torch.Tensor, guided: int, chance: torch.Generator
     ) -> torch.Tensor:
         """w+ (n, L, W), drawn pictures with style mixing; keeps the running mean of w."""
-        w = self.generator.mapping(latent, label)
+        w = self.generator.mapping.styles_of(latent, label)
         self._update_mean_style(w.detach(), label)
         styles = self.generator.repeat(w)
         drawn = len(w) - guided
@@ -282,12 +292,13 @@ def _guide_loss(
     guide: GuideConfiguration,
     real: torch.Tensor,
     fake: torch.Tensor,
+    lesion: torch.Tensor,
     figures: dict[str, float],
 ) -> torch.Tensor:
     """Squared error and edges of the reproduced images."""
     # The two losses take images in 0..1: their squared error is a quarter of that in -1..1.
     made, wanted = (0.5 * (images + 1.0) for images in (fake, real))
-    squared = 4.0 * medical_squared_error(made, wanted, guide.region)
+    squared = 4.0 * medical_squared_error(made, wanted, guide.region, lesion, guide.lesion)
     figures["squared_error"] = float(squared.detach())
     loss = guide.squared_error * squared
     if guide.edge:

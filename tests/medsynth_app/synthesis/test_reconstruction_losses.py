@@ -28,6 +28,10 @@ def test_the_body_counts_more_and_edges_see_no_brightness(shape: tuple[int, ...]
     in_body, in_air = real.clone(), real.clone()
     in_body[..., 0], in_air[..., -1] = 0.6, 0.1
     assert float(medical_squared_error(in_body, real)) == pytest.approx(3 * float(medical_squared_error(in_air, real)))
+    lesion = torch.zeros_like(real[:, :1])
+    lesion[in_body[:, :1] != real[:, :1]] = 1.0
+    missed = medical_squared_error(in_body, real, 2.0, lesion, 6.0)
+    assert float(missed) > 2 * float(medical_squared_error(in_body, real)), "a lesion counts more than the body"
     assert float(medical_squared_error(in_body, real, 0.0)) == pytest.approx(float((in_body - real).square().mean()))
     assert float(edge_loss(real + 0.2, real)) == pytest.approx(0.0, abs=1e-6)
     blurred = real.clone()

@@ -7,9 +7,14 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.skin.directions import PROPERTIES, ranked_directions, semantic_directions
+from medsynth_app.synthesis.skin.directions import (
+    PROPERTIES,
+    class_direction,
+    ranked_directions,
+    semantic_directions,
+)
 from medsynth_app.synthesis.skin.judge import LesionJudge
-from medsynth_app.synthesis.stylegan2.network import Generator
+from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
 
 
 def test_directions_are_orthonormal_and_sorted(toy_generator: Generator) -> None:
@@ -59,6 +64,21 @@ def test_ranked_by_the_classifier_and_named_by_what_changes(
     for direction in found:
         largest = max(PROPERTIES, key=lambda name: abs(direction.effects[name]))
         assert direction.name.startswith(largest)
+
+
+def test_from_class_to_class_is_a_direction_of_its_own(toy_generator: Generator, toy_judge: LesionJudge) -> None:
+    """Of each latent's nevus, the whole way ends near its melanoma."""
+    direction = class_direction(toy_generator, toy_judge, samples=4)
+    assert direction.name == "melanoma"
+    assert direction.layers == tuple(range(10))
+    latent = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    nevus, melanoma = (toy_generator.styles(latent, torch.full((64,), number)) for number in (0, 1))
+    way = melanoma - nevus
+    added = direction.offset(float(way[:, 0].mean(dim=0).norm()) / direction.scale, 10)
+    left, other = ((way - sign * added).square().mean() for sign in (1.0, -1.0))
+    assert float(torch.minimum(left, other)) < float(way.square().mean())
+    with pytest.raises(InvalidValueError, match="classes: 0"):
+        class_direction(Generator(StyleGAN2Configuration(resolution=32, latent_size=8, style_size=16)), toy_judge)
 
 
 def test_offset_touches_only_its_layers(toy_generator: Generator, toy_judge: LesionJudge) -> None:

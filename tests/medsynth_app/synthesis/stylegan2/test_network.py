@@ -63,6 +63,20 @@ def test_a_late_style_leaves_lower_resolutions_alone() -> None:
     assert before.shape[-1] == 8
 
 
+def test_noise_maps_are_those_of_the_layers() -> None:
+    generator = Generator(SMALL).eval()
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            torch.nn.init.constant_(parameter, 0.3)
+    styles = generator.styles(torch.randn(2, 16))
+    maps = generator.synthesis.noise_maps()
+    before = generator.synthesis(styles)
+    assert torch.equal(generator.synthesis(styles, maps), before)
+    for number, part in enumerate(maps):
+        moved = [*maps[:number], part + 1.0, *maps[number + 1 :]]
+        assert not torch.equal(generator.synthesis(styles, moved), before), number
+
+
 def test_style_affines_have_the_rows_of_all_convolutions() -> None:
     affines = Generator(SMALL).synthesis.style_affines()
     assert len(affines) == SMALL.style_count

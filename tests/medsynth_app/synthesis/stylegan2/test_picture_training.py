@@ -93,16 +93,19 @@ def test_a_second_call_goes_on_and_changes_nothing(
 
 
 def test_the_defaults_of_the_trainer_make_a_run() -> None:
-    configuration = picture_configuration(parse_options(TRAINER_OPTIONS, {"generator": "stylegan2"})[0], 3, 500)
+    asked = parse_options(TRAINER_OPTIONS, {"generator": "stylegan2"})[0]
+    configuration = picture_configuration(asked, PictureClasses(CLASSES), 500)
     assert configuration.network.resolution == 128
     assert configuration.growth[0] == (32, 0)
     assert configuration.guide is not None
+    assert configuration.network.class_spreads
+    assert configuration.groups == (0, 0, 1), "wrong classes are of the same modality"
 
 
 def test_a_long_run_begins_like_a_longer_one_and_can_be_gone_on_with() -> None:
     def start(images: int) -> tuple[object, object]:
         asked = parse_options(TRAINER_OPTIONS, {"generator": "stylegan2", "images": images})[0]
-        configuration = picture_configuration(asked, 3, 500)
+        configuration = picture_configuration(asked, PictureClasses(CLASSES), 500)
         return configuration.growth, configuration.guide
 
     assert start(200_000) == start(1_000_000) != start(50_000)
@@ -172,7 +175,7 @@ def test_no_weights_say_so() -> None:
 )
 def test_impossible_settings_are_named(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InvalidValueError, match=complaint):
-        picture_configuration({**OPTIONS, **change}, 3, 90)
+        picture_configuration({**OPTIONS, **change}, PictureClasses(CLASSES), 90)
 
 
 def test_damaged_weights_are_named(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from medsynth_app.synthesis.stylegan2.adversary import Adversary
 from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
-from medsynth_app.synthesis.stylegan2.training import Trainer
+from medsynth_app.synthesis.stylegan2.training import Trainer, _guide_loss
 
 NETWORK = StyleGAN2Configuration(
     resolution=32, classes=2, latent_size=8, style_size=16, channel_base=256, channel_max=16, channel_min=8,
@@ -157,10 +157,65 @@ def test_principal_latents_tell_nothing_of_the_class() -> None:
     assert float(together(images, label)[label == 0].mean(dim=0).norm()) > 1
 
 
+def test_lesions_are_turned_and_shrunk_with_their_images(tmp_path: Path) -> None:
+    images, labels = np.zeros((16, 3, 32, 32), np.uint8), np.arange(16) % 2
+    images[:, :, 4:12, 20:30] = 255
+    trainer = Trainer(GUIDED, images, labels, tmp_path, lesions=images[:, 0] > 0)
+    corners = set()
+    for seed in range(8):
+        real, lesion, _ = trainer._batch(torch.Generator().manual_seed(seed), 16)
+        torch.testing.assert_close(lesion, (real[:, :1] + 1) / 2)
+        corners.add(int(lesion[0].flatten().argmax()))
+    assert len(corners) > 2, "turned in several ways"
+
+
+def test_a_missed_lesion_costs_the_guide_more() -> None:
+    guide, real = GuideConfiguration(lesion=8.0), torch.zeros(2, 3, 16, 16)
+    fake, lesion = real.clone(), torch.zeros(2, 1, 16, 16)
+    fake[..., :4, :4] = 0.5
+    elsewhere = float(_guide_loss(guide, real, fake, lesion, {}))
+    lesion[..., :4, :4] = 1.0
+    assert float(_guide_loss(guide, real, fake, lesion, {})) > 4 * elsewhere
+
+
+def test_drawn_latents_have_the_covariance_of_their_class(tmp_path: Path) -> None:
+    """Images of the first class differ along four axes, of the second along others: so do the latents of drawn ones."""
+    label = torch.arange(400) % 2
+    chance = torch.Generator().manual_seed(0)
+    axes = 0.1 * torch.randn(7, 3, 32, 32, generator=chance)
+    amounts = torch.randn(400, 7, generator=chance)
+    amounts[label == 0, 4:] = 0.0
+    amounts[label == 1, :3] = 0.0
+    images = torch.einsum("nk,kcxy->ncxy", amounts, axes)
+    network = replace(GUIDED.network, class_spreads=True)
+    pictures = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    trainer = Trainer(replace(GUIDED, network=network, turn_images=False), pictures, label.numpy(), tmp_path)
+    assert trainer.principal is not None
+    drawn = torch.randn(400, network.latent_size, generator=chance)
+    spread = trainer.generator.mapping.spread(drawn, label)
+    own = trainer.principal(torch.from_numpy(pictures).float() / 127.5 - 1, label)
+    for number in (0, 1):
+        of_drawn, of_images = (values[label == number, :-1].square().mean(dim=0) for values in (spread, own))
+        torch.testing.assert_close(of_drawn, of_images, atol=0.5, rtol=0.2)
+    other = spread[label == 0, :-1].square().mean(dim=0) - spread[label == 1, :-1].square().mean(dim=0)
+    assert float(other.abs().max()) > 1.5, "classes differ in their axes"
+    torch.testing.assert_close(trainer.average.mapping.spreads, trainer.generator.mapping.spreads)
+
+
+def test_a_wrong_class_is_of_the_same_group() -> None:
+    network = replace(GUIDED.network, classes=4)
+    adversary = Adversary(replace(GUIDED, mismatched=0.5, network=network, groups=(0, 1, 1, 0)))
+    assert adversary._wrong(torch.tensor([0, 0, 1, 2])).tolist() == [3, 3, 2, 1]
+    alone = Adversary(replace(GUIDED, mismatched=0.5, network=network, groups=(0, 1, 1, 1)))
+    assert alone._wrong(torch.tensor([0, 0])).tolist() == [1, 2], "alone in its group: any other class"
+    with pytest.raises(InvalidValueError, match="groups: 3 numbers for 4 classes"):
+        replace(GUIDED, network=network, groups=(0, 1, 1))
+
+
 def test_a_wrong_class_is_a_neighbour_and_counts_as_false() -> None:
     adversary = Adversary(replace(GUIDED, mismatched=0.5, network=replace(GUIDED.network, classes=4)))
     label = torch.tensor([0, 0, 1, 1, 3, 3])
-    assert adversary._wrong(label).tolist() == [1, 3, 2, 0, 0, 2]
+    assert adversary._wrong(label).tolist() == [1, 2, 3, 0, 1, 2]
     images = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     view = adversary.view(images)
     for head in adversary.judge_network.heads:

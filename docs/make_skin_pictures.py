@@ -1,0 +1,69 @@
+"""Makes the pictures of docs/skin_progression.md from drawn lesions: photographs of patients may not be shown here.
+
+    python docs/make_skin_pictures.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medsynth_app import __version__
+from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.synthesis.skin.dataset import CLASSES
+from medsynth_app.synthesis.skin.directions import CLASS_DIRECTION
+from medsynth_app.synthesis.skin.inversion import invert
+from medsynth_app.synthesis.skin.models import CourseModels
+from medsynth_app.synthesis.skin.pictures import contact_sheet, curve
+from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
+from medsynth_app.synthesis.stylegan2.generator import sample_picture
+from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_network
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.writing import marked_png
+
+DOCS = Path(__file__).parent
+TRUNCATION = 0.8
+SAMPLES, INVERTED, WALKED = range(10), range(20, 26), 79
+REFINEMENT_STEPS = 100
+
+
+def main() -> None:
+    models = CourseModels.load(WeightsStore((SHIPPED_FOLDER,)))
+
+    def lesion(seed: int, kind: int) -> np.ndarray:
+        return sample_picture(models.generator, seed, kind, TRUNCATION)
+
+    drawn = [lesion(seed, kind) for kind in range(len(CLASSES)) for seed in SAMPLES]
+    store("skin_samples.png", picture_grid(np.stack(drawn), len(SAMPLES)), models)
+
+    targets = to_network(np.stack([lesion(seed, seed % len(CLASSES)) for seed in INVERTED]))
+    rows = [targets]
+    for steps in (0, REFINEMENT_STEPS):
+        found = [
+            invert(target[None], models.generator, models.encoder, models.judge.features, steps) for target in targets
+        ]
+        rows.append(torch.cat([one.reconstruction for one in found]))
+        print(f"{steps} steps: squared error {np.mean([one.squared_error for one in found]):.4f}")
+    pictures = ((torch.cat(rows) + 1.0) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    store("skin_inversion.png", picture_grid(pictures, len(INVERTED)), models)
+
+    photograph = to_network(lesion(WALKED, 0)[None])
+    found = invert(photograph, models.generator, models.encoder, models.judge.features, REFINEMENT_STEPS)
+    for ending, request in (
+        ("", ProgressionRequest(alpha_to=5.0, steps=7)),
+        ("_melanoma", ProgressionRequest(CLASS_DIRECTION, alpha_to=2.5, steps=7)),
+    ):
+        course = walk(found.styles, request, models.directions, models.generator, models.judge, found.noise)
+        store(f"skin_walk{ending}.png", contact_sheet(course, photograph), models)
+        if not ending:
+            store("skin_curve.png", curve(course), models)
+
+
+def store(name: str, picture: Image.Image, models: CourseModels) -> None:
+    mark = SyntheticMark("skin_lesion_synthesis", __version__, 0, {}, models.weights_hash)
+    (DOCS / name).write_bytes(marked_png(np.asarray(picture), mark))
+
+
+if __name__ == "__main__":
+    main()

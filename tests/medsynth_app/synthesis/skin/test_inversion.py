@@ -1,0 +1,69 @@
+"""The way from a photograph to styles and noise: what moves, and that pictures of a batch do not mix."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from medsynth_app.synthesis.skin.inversion import invert, refined
+from medsynth_app.synthesis.skin.models import CourseModels
+from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
+
+
+@pytest.fixture
+def models(toy_models: CourseModels) -> CourseModels:
+    """The toy course with a generator that listens to its noise, as a trained one does."""
+    generator = copy.deepcopy(toy_models.generator)
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            torch.nn.init.constant_(parameter, 0.1)
+    return replace(toy_models, generator=generator)
+
+
+def _photographs(models: CourseModels, count: int) -> torch.Tensor:
+    """Plain skin with a sharp bar that no style draws."""
+    side = models.generator.configuration.resolution
+    images = torch.full((count, 3, side, side), 0.3)
+    for number in range(count):
+        images[number, :, side // 4 + 2 * number, side // 4 :] = -0.8
+    return images
+
+
+def test_refinement_moves_styles_and_noise(models: CourseModels) -> None:
+    generator, features = models.generator, models.judge.features
+    target = _photographs(models, 1)
+    alone = invert(target, generator, models.encoder, features)
+    assert alone.noise is None
+    found = invert(target, generator, models.encoder, features, 20)
+    assert found.noise is not None
+    assert not torch.equal(found.styles, alone.styles)
+    own = generator.synthesis.noise_maps()
+    assert [part.shape for part in found.noise] == [part.shape for part in own]
+    assert any(not torch.equal(part, before) for part, before in zip(found.noise, own))
+    with torch.no_grad():
+        without = generator.synthesis(found.styles).clamp(-1, 1)
+    assert found.squared_error < float((without - target).square().mean()), "the noise has its part in it"
+    assert found.squared_error < alone.squared_error
+
+
+def test_pictures_of_a_batch_are_refined_by_themselves(models: CourseModels) -> None:
+    generator, features = models.generator, models.judge.features
+    target = _photographs(models, 3)
+    with torch.no_grad():
+        styles = models.encoder(target)[0]
+    together, noise = refined(target, styles, generator, features, 5)
+    single, own_noise = refined(target[1:2], styles[1:2], generator, features, 5)
+    torch.testing.assert_close(together[1:2], single, atol=1e-3, rtol=1e-3)
+    # Where the gradient is rounding alone, Adam moves by its sign: those few places are not compared.
+    assert float((noise[-1][1:2] - own_noise[-1]).abs().quantile(0.95)) < 1e-3
+
+
+def test_a_walk_keeps_the_noise_of_the_lesion(models: CourseModels) -> None:
+    generator = models.generator
+    found = invert(_photographs(models, 1), generator, models.encoder, models.judge.features, 20)
+    request = ProgressionRequest(alpha_from=0.0, alpha_to=2.0, steps=3)
+    course = walk(found.styles, request, models.directions, generator, models.judge, found.noise)
+    torch.testing.assert_close(course.images[:1], found.reconstruction, atol=1e-4, rtol=0)
