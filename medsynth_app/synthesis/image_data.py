@@ -27,7 +27,7 @@ import numpy as np
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.synthesis.image_reading import is_picture_name, read_mask, read_picture
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_MODALITIES, NORMAL, SEXES
-from medsynth_app.synthesis.stylegan2.transforms import square_picture
+from medsynth_app.synthesis.stylegan2.transforms import as_shown, square_picture
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +124,17 @@ class Pictures:
         return Pictures(
             self.images[numbers], self.masks[numbers], tuple(self.sources[i] for i in numbers), self.left_out
         )
+
+    def grey_modalities(self, tolerated: float = 0.0) -> tuple[str, ...]:
+        """Modalities whose pictures have no colours, but for a share of them that is tolerated."""
+        coloured = (self.images != self.images[:, :1]).any(axis=(1, 2, 3))
+        shows = np.array([source.modality for source in self.sources])
+        return tuple(str(name) for name in np.unique(shows) if coloured[shows == name].mean() <= tolerated)
+
+    def shown(self, grey: Sequence[str]) -> Iterator[np.ndarray]:
+        """Each picture as a generator answers one: (R, R) uint8 of these modalities, else (R, R, 3)."""
+        for image, source in zip(self.images, self.sources):
+            yield as_shown(image.transpose(1, 2, 0), source.modality in grey)
 
     def counts(self) -> dict[str, int]:
         """``MODALITY/PATHOLOGY`` -> number of pictures."""

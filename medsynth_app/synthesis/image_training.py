@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError
@@ -91,7 +90,7 @@ def train_image_synthesis(
         vocabulary,
         int(options["resolution"]),
         learned_habits(training),
-        grey_modalities(training),
+        training.grey_modalities(),
         notes={
             "pictures": training.counts(),
             "held_out": held,
@@ -102,27 +101,12 @@ def train_image_synthesis(
     )
     target = (publish_to or folder) / f"{NAME}{ENDING}"
     digest = model.save(target)
-    unseen = [] if held_out is None else _as_answered(held_out, model.grey)
-    store_reference(target, _as_answered(training, model.grey), unseen)
+    unseen = () if held_out is None else held_out.shown(model.grey)
+    store_reference(target, training.shown(model.grey), unseen)
     return {
         "generator": "diffusion", "weights": target.name, "weights_sha256": digest, **figures,
         "left_out": list(training.left_out),
     }  # fmt: skip
-
-
-def grey_modalities(pictures: Pictures) -> tuple[str, ...]:
-    """Modalities whose pictures have no colours."""
-    modalities = np.array([source.modality for source in pictures.sources])
-    first = pictures.images[:, :1]
-    coloured = (pictures.images != first).any(axis=(1, 2, 3))
-    return tuple(name for name in np.unique(modalities).tolist() if not coloured[modalities == name].any())
-
-
-def _as_answered(pictures: Pictures, grey: Sequence[str]) -> list[np.ndarray]:
-    return [
-        image[0] if source.modality in grey else image.transpose(1, 2, 0)
-        for image, source in zip(pictures.images, pictures.sources)
-    ]
 
 
 def _pictures(data: Path, options: Mapping[str, Any]) -> tuple[Pictures, Pictures | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from medsynth_app.synthesis.image_data import (
     split_pictures,
 )
 from medsynth_app.synthesis.stylegan2.picture_model import SEPARATOR, PictureClasses
-from medsynth_app.synthesis.stylegan2.transforms import as_shown
 
 COLORS = 3
-LARGEST_COLORED_SHARE = 0.1
+TOLERATED_COLORED_SHARE = 0.1
+"""A few coloured marks on a screen do not make a modality coloured."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PictureCollection:
         training = read_pictures(kept, side, COLORS, framing)
         names = tuple(sorted({_class_name(source) for source in training.sources}))
         held = [source for source in held if _class_name(source) in names]
-        grey = _grey_modalities(training)
+        grey = training.grey_modalities(TOLERATED_COLORED_SHARE)
         held_out = _in_grey(read_pictures(held, side, COLORS, framing), grey) if held else None
         return cls(_in_grey(training, grey), held_out, PictureClasses(names, grey), data.name)
 
@@ -64,23 +64,9 @@ class PictureCollection:
         counts = ", ".join(f"{name} {count}" for name, count in self.training.counts().items())
         return f"{len(self.training)} pictures of {self.name}: {counts}"
 
-    def shown(self, pictures: Pictures) -> Iterator[np.ndarray]:
-        """Each picture as the generator answers one: (R, R) or (R, R, 3) uint8."""
-        for image, source in zip(pictures.images, pictures.sources):
-            yield as_shown(image.transpose(1, 2, 0), source.modality in self.classes.grey)
-
 
 def _class_name(source: PictureSource) -> str:
     return f"{source.modality}{SEPARATOR}{source.pathology}"
-
-
-def _grey_modalities(pictures: Pictures) -> tuple[str, ...]:
-    """Those whose pictures have no colours; a few coloured marks on a screen do not make a modality coloured."""
-    colored = (pictures.images != pictures.images[:, :1]).any(axis=(1, 2, 3))
-    shows = np.array([source.modality for source in pictures.sources])
-    return tuple(
-        str(name) for name in np.unique(shows) if colored[shows == name].mean() < LARGEST_COLORED_SHARE
-    )
 
 
 def _in_grey(pictures: Pictures, modalities: tuple[str, ...]) -> Pictures:

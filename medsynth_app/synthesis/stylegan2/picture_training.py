@@ -106,8 +106,9 @@ def train_picture_generator(
         collection.described(),
         notes,
     )
-    unseen = () if kept is None else collection.shown(kept)
-    store_reference(into / f"{WEIGHTS}{ENDING}", collection.shown(collection.training), unseen)
+    grey = collection.classes.grey
+    unseen = () if kept is None else kept.shown(grey)
+    store_reference(into / f"{WEIGHTS}{ENDING}", training.shown(grey), unseen)
     return {
         "generator": "stylegan2",
         "weights": f"{WEIGHTS}{ENDING}",

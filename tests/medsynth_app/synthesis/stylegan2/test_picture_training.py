@@ -65,7 +65,7 @@ def test_classes_and_colours_come_from_the_folder(folder: Path) -> None:
     assert collection.classes == PictureClasses(CLASSES, ("chest_xray",))
     assert collection.held_out is not None
     assert len(collection.training) + len(collection.held_out) == 90
-    shown = list(collection.shown(collection.training))
+    shown = list(collection.training.shown(collection.classes.grey))
     assert {picture.shape for picture in shown} == {(32, 32), (32, 32, 3)}
 
 
