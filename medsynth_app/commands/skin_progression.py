@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.files import whole_file
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
@@ -44,7 +44,9 @@ def skin_progression(
     store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
     generator = SkinLesionProgression(store)
     request = GenerationRequest(0, PROGRESSION_CONDITIONS.parse(conditions), picture)
-    course = generator.course(request)
+    with progress_bar() as bar:
+        task = bar.add_task("course", total=100)
+        course = generator.course(request, lambda share: bar.update(task, completed=round(100 * share)))
     for shown in ("contact_sheet", "curve") if plot else ("contact_sheet",):
         asked = replace(request, conditions={**request.conditions, "picture": shown})
         result = generator.drawn(course, asked)

@@ -41,6 +41,8 @@ SYNTHESIS, INVERSION, PROGRESSION = (
     "skin_lesion_synthesis", "skin_lesion_inversion", "skin_lesion_progression"
 )  # fmt: skip
 MOST_REFINEMENT_STEPS = 1000
+FOUND = 0.9
+"""Share of the work that is done when a photograph has been found in the generator."""
 FRAMING = Option("framing", "crop", "How a picture becomes square: cut, or its edge repeated.", FRAMINGS)
 REFINEMENT = Option(
     "refinement_steps", 0, "Steps of descent after the encoder; 100 take some seconds and bring fine structure back.",
@@ -126,7 +128,7 @@ class SkinLesionInversion:
             MedSynthError: as ``read_lesion_picture``; InvalidValueError without weights.
         """
         models = CourseModels.load(self.store)
-        inversion = _inversion(models, request)
+        inversion = _inversion(models, request, progress)
         progress(1.0)
         picture = to_pictures(inversion.reconstruction)[0]
         frames: tuple[np.ndarray, ...] = ()
@@ -183,8 +185,8 @@ class SkinLesionProgression:
             int(conditions["steps"]),
         )
         chosen_direction(models.directions, asked.direction)  # refused before the picture is worked on
-        inversion = _inversion(models, request)
-        progress(0.5)
+        inversion = _inversion(models, request, progress)
+        progress(FOUND)
         progression = walk(
             inversion.styles, asked, models.directions, models.generator, models.judge, inversion.noise
         )
@@ -205,14 +207,16 @@ class SkinLesionProgression:
         return Synthetic(np.asarray(shown), None, mark, frames=frames, facts=facts)
 
 
-def _inversion(models: CourseModels, request: GenerationRequest) -> Inversion:
+def _inversion(models: CourseModels, request: GenerationRequest, progress: ReportProgress) -> Inversion:
     if request.image is None:
         raise InvalidValueError("file: a dermatoscopic photograph is needed")
     picture = read_lesion_picture(request.image)
     side, conditions = models.generator.configuration.resolution, request.conditions
     target = network_input(picture, side, str(conditions["framing"]))
     steps = int(conditions["refinement_steps"])
-    return invert(target, models.generator, models.encoder, models.judge.features, steps)
+    return invert(
+        target, models.generator, models.encoder, models.judge.features, steps, lambda share: progress(FOUND * share)
+    )
 
 
 def _comparison(inversion: Inversion) -> np.ndarray:

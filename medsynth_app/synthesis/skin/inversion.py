@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError, TooLargeError, UnsupportedKindError
 from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
+from medsynth_app.synthesis.generator import ReportProgress, unheard
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.transforms import square_picture, to_network
@@ -92,6 +93,7 @@ def invert(
     encoder: StyleEncoder,
     features: PhotographFeatures,
     refinement_steps: int = 0,
+    progress: ReportProgress = unheard,
 ) -> Inversion:
     """Styles of a picture by the encoder, and better ones by some steps of descent from there.
 
@@ -99,11 +101,12 @@ def invert(
         target: (1, 3, R, R), -1..1.
         generator, encoder, features: networks in evaluation mode.
         refinement_steps: 0 = the encoder alone.
+        progress: told the share of the steps done; may raise to end them.
     """
     styles, _ = encoder(target)
     noise = None
     if refinement_steps:
-        styles, noise = refined(target, styles, generator, features, refinement_steps)
+        styles, noise = refined(target, styles, generator, features, refinement_steps, progress)
     image = generator.synthesis(styles, noise).clamp(-1, 1)
     view = features(torch.cat([target, image]))
     distance = perceptual_distance([v[:1] for v in view], [v[1:] for v in view])
@@ -116,6 +119,7 @@ def refined(
     generator: Generator,
     features: PhotographFeatures,
     steps: int,
+    progress: ReportProgress = unheard,
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """Styles and noise moved by Adam against squared error, perceptual distance and the length of the styles' way.
 
@@ -128,6 +132,7 @@ def refined(
         styles: w+ (N, L, W) to start from.
         generator, features: as in ``invert``.
         steps: of descent; the rate falls to 0 by half a cosine.
+        progress: told the share done.
 
     Returns:
         w+ (N, L, W) and noise maps (N, 1, r, r) as in ``SynthesisNetwork.noise_maps``; each picture's are optimised by
@@ -141,7 +146,7 @@ def refined(
         moved: list[dict[str, Any]] = [{"params": [offset]}, {"params": noise, "lr": NOISE_RATE}]
         optimizer = torch.optim.Adam(moved, REFINEMENT_RATE, (0.9, 0.99))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        for _ in range(steps):
+        for number in range(steps):
             image = generator.synthesis(styles + offset, noise)
             squared = (image - target).square().mean(dim=(1, 2, 3))
             perceptual = perceptual_distance(wanted, features(image))
@@ -151,4 +156,5 @@ def refined(
             loss.backward()
             optimizer.step()
             schedule.step()
+            progress((number + 1) / steps)
     return (styles + offset).detach(), tuple(part.detach() for part in noise)

@@ -49,6 +49,19 @@ def test_refinement_moves_styles_and_noise(models: CourseModels) -> None:
     assert found.squared_error < alone.squared_error
 
 
+def test_refinement_tells_how_far_it_is_and_can_be_ended(models: CourseModels) -> None:
+    target, told = _photographs(models, 1), []
+
+    def heard(share: float) -> None:
+        told.append(share)
+        if share >= 0.5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        invert(target, models.generator, models.encoder, models.judge.features, 4, heard)
+    assert told == [0.25, 0.5]
+
+
 def test_pictures_of_a_batch_are_refined_by_themselves(models: CourseModels) -> None:
     generator, features = models.generator, models.judge.features
     target = _photographs(models, 3)
