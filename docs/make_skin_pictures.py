@@ -18,7 +18,7 @@ from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.pictures import contact_sheet, curve
 from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
-from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_network
+from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_network, to_pictures
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 from medsynth_app.synthesis.writing import marked_png
 
@@ -45,8 +45,7 @@ def main() -> None:
         ]
         rows.append(torch.cat([one.reconstruction for one in found]))
         print(f"{steps} steps: squared error {np.mean([one.squared_error for one in found]):.4f}")
-    pictures = ((torch.cat(rows) + 1.0) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    store("skin_inversion.png", picture_grid(pictures, len(INVERTED)), models)
+    store("skin_inversion.png", picture_grid(to_pictures(torch.cat(rows)), len(INVERTED)), models)
 
     photograph = to_network(lesion(WALKED, 0)[None])
     found = invert(photograph, models.generator, models.encoder, models.judge.features, REFINEMENT_STEPS)

@@ -20,7 +20,7 @@ from medsynth_app.synthesis.writing import write_synthetic
 def skin_progression(
     picture: Annotated[Path, typer.Argument(help="Dermatoscopic photograph, PNG or JPEG.", exists=True)],
     folder: Annotated[Path, typer.Argument(help="Where contact sheet, animation and record go.")],
-    direction: Annotated[str, typer.Option(help="Name of a direction; empty = strongest.")] = "",
+    direction: Annotated[str, typer.Option(help="Empty = SeFa's strongest, melanoma = class to class.")] = "",
     alpha_from: Annotated[float, typer.Option(help="Start of the walk, -6 to 6.")] = 0.0,
     alpha_to: Annotated[float, typer.Option(help="End of the walk, -6 to 6.")] = 3.0,
     steps: Annotated[int, typer.Option(help="Pictures, 2 to 33.")] = 9,
@@ -47,6 +47,7 @@ def skin_progression(
     with progress_bar() as bar:
         task = bar.add_task("course", total=100)
         course = generator.course(request, lambda share: bar.update(task, completed=round(100 * share)))
+        bar.update(task, completed=100)
     for shown in ("contact_sheet", "curve") if plot else ("contact_sheet",):
         asked = replace(request, conditions={**request.conditions, "picture": shown})
         result = generator.drawn(course, asked)

@@ -9,7 +9,7 @@ One more is not found in the weights but in the classes: from the mean style of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Direction:
     Attributes:
         name: what it changes most, with a number where several share it, for example ``pigment_1``; ``melanoma`` for
             that from class to class.
-        vector: (W,) of unit length, turned so that a positive alpha raises the melanoma probability.
+        vector: (W,) of unit length; SeFa's are turned so that a positive alpha raises the melanoma probability.
         scale: standard deviation of w along the vector; alpha counts in it.
         layers: numbers of the styles of w+ that it is added to.
         singular_value: of the stacked weights; 0 for that from class to class.
@@ -112,7 +112,7 @@ def ranked_directions(
     trial = _Trial(generator, judge, samples, reach, seed)
     scales = (trial.pool @ torch.from_numpy(vectors.T).float()).std(dim=0).numpy()
     found = [
-        trial.direction("", vector, float(scale), layers, float(value))
+        _towards_melanoma(trial.direction("", vector, float(scale), layers, float(value)))
         for vector, value, scale in zip(vectors, values, scales)
     ]
     return _named(sorted(found, key=lambda direction: -direction.melanoma_slope))
@@ -147,6 +147,14 @@ def class_direction(
     return trial.direction(CLASS_DIRECTION, vector.numpy(), float((trial.pool @ vector).std()), layers, 0.0)
 
 
+def _towards_melanoma(direction: Direction) -> Direction:
+    """The same one, turned so that melanoma becomes likelier along it: SeFa's have no sign."""
+    if direction.melanoma_slope >= 0:
+        return direction
+    turned = {name: -effect for name, effect in direction.effects.items()}
+    return replace(direction, vector=-direction.vector, melanoma_slope=-direction.melanoma_slope, effects=turned)
+
+
 class _Trial:
     """Random lesions on which directions are tried.
 
@@ -167,15 +175,14 @@ class _Trial:
     def direction(
         self, name: str, vector: np.ndarray, scale: float, layers: tuple[int, ...], value: float
     ) -> Direction:
-        """The direction with what it was found to change, turned so that melanoma becomes likelier."""
+        """The direction with what it was found to change."""
         count, reach = self.generator.configuration.style_count, self.reach
         way = Direction(name, vector, scale, layers, value, 0.0, {}).offset(reach, count)
         up, down = (_seen(self.generator, self.judge, self.styles + turn * way) for turn in (1.0, -1.0))
         slope = float((up.melanoma - down.melanoma).mean()) / (2 * reach)
         effects = (up.looks - down.looks).mean(axis=0) / self.spread / (2 * reach)
-        sign = 1.0 if slope >= 0 else -1.0
-        described = {part: float(effect * sign) for part, effect in zip(PROPERTIES, effects)}
-        return Direction(name, vector * sign, scale, layers, value, abs(slope), described)
+        described = {part: float(effect) for part, effect in zip(PROPERTIES, effects)}
+        return Direction(name, vector, scale, layers, value, slope, described)
 
 
 @dataclass(frozen=True)

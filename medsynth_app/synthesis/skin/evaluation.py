@@ -105,7 +105,7 @@ def course_figures(
         errors += (made - part).square().mean(dim=(1, 2, 3)).tolist()
         perceptual += distance.tolist()
         for number, row in enumerate(styles.split(1)):
-            of_lesion = None if noise is None else [part[number : number + 1] for part in noise]
+            of_lesion = None if noise is None else [layer[number : number + 1] for layer in noise]
             course = walk(row, request, models.directions, models.generator, models.judge, of_lesion)
             record = course.as_dict()
             monotone_distance.append(record["spearman_alpha_perceptual"] >= DISTANCE_GOAL)

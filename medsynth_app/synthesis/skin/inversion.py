@@ -123,9 +123,9 @@ def refined(
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """Styles and noise moved by Adam against squared error, perceptual distance and the length of the styles' way.
 
-    The styles say what kind of lesion it is, the noise where its hairs and lines are, which no style can say. Both are
-    optimised as in the projection of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN"
-    (CVPR 2020), appendix D, there in W.
+    The styles say what kind of lesion it is, the noise where its hairs and lines are, which no style can say. After the
+    projection of Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020), appendix D; but in
+    W+, and without its penalty on patterns in the noise, which may so carry some of the lesion's shape as well.
 
     Args:
         target: (N, 3, R, R), -1..1.

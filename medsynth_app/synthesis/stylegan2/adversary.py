@@ -73,23 +73,26 @@ class Adversary(nn.Module):
         real: list[torch.Tensor],
         fake: list[torch.Tensor],
         label: torch.Tensor,
+        chance: torch.Generator,
         figures: dict[str, float],
     ) -> tuple[torch.Tensor, float]:
-        """Loss of the judge, and mean sign(D(real)) that ADA follows."""
+        """Loss of the judge, and mean sign(D(real)) that ADA follows; wrong classes are drawn from ``chance``."""
         real_logits, fake_logits = self._logits(real, label), self._logits(fake, label)
         pair = hinge_pair if self.projected else logistic_pair
         loss = pair(real_logits, fake_logits)
         if self.mismatched:
-            mistaken = pair(real_logits, self._logits(real, self._wrong(label)))
+            mistaken = pair(real_logits, self._logits(real, self._wrong(label, chance)))
             loss = (1.0 - self.mismatched) * loss + self.mismatched * mistaken
         figures["discriminator"] = float(loss.detach())
         figures["real_sign"] = float(real_logits.detach().mean(dim=1).sign().mean())
         return loss, figures["real_sign"]
 
-    def _wrong(self, label: torch.Tensor) -> torch.Tensor:
-        """Another class of the same group, by turns; of any group where a class is alone in its own."""
-        wrong = [self.others[int(number)] for number in label]
-        return torch.tensor([choice[row % len(choice)] for row, choice in enumerate(wrong)], device=label.device)
+    def _wrong(self, label: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
+        """Another class of the same group; of any group where a class is alone in its own."""
+        choices = [self.others[number] for number in label.tolist()]
+        drawn = torch.rand(len(choices), generator=chance).tolist()
+        wrong = [choice[int(share * len(choice))] for choice, share in zip(choices, drawn)]
+        return torch.tensor(wrong, device=label.device)
 
 
 def _other_classes(groups: Sequence[int]) -> list[list[int]]:

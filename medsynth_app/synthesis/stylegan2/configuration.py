@@ -79,7 +79,8 @@ class TrainingConfiguration(RunConfiguration):
         mismatched: share of the discriminator's false examples that are real images under a wrong class (Reed 2016,
             GAN-CLS): it then has to look at the class.
         groups: of each class, the number of the group that its wrong classes are of; empty = one group. A wrong class
-            of another group (a bleeding called a chest radiograph) would be too easily seen through.
+            of another group (a bleeding called a chest radiograph) would be too easily seen through; only a class that
+            is alone in its group gets one.
         turn_images: show reals also mirrored and in quarter turns, for pictures without a natural upright.
 
     Raises:
@@ -126,6 +127,8 @@ class TrainingConfiguration(RunConfiguration):
                 f"resolution: {smallest} is too small for a guide or the projected discriminator; "
                 f"at least {LOWEST_GUIDED_RESOLUTION} is needed"
             )
+        if self.network.class_spreads and self.guide is None:
+            raise InvalidValueError("class_spreads: needs a guide, whose latents tell them")
         if self.groups and len(self.groups) != self.network.classes:
             raise InvalidValueError(
                 f"groups: {len(self.groups)} numbers for {self.network.classes} classes, one for each is needed"

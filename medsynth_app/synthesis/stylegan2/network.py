@@ -211,7 +211,8 @@ class MappingNetwork(nn.Module):
         """Latents (N, Z) with the covariance of their class; the same ones without ``class_spreads``."""
         if not self.spread_out:
             return latent
-        rows = torch.zeros(len(latent), dtype=torch.long, device=latent.device) if label is None else label
+        nobody = torch.zeros(len(latent), dtype=torch.long, device=latent.device)
+        rows = label if self.classes and label is not None else nobody
         turned = (latent[:, None, :-1] @ self.spreads[rows])[:, 0]
         return torch.cat([_unit(turned), latent[:, -1:]], dim=1)
 

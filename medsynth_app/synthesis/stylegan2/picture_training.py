@@ -126,7 +126,7 @@ def picture_configuration(
 
     Args:
         options: see ``train_picture_generator``.
-        classes: that the network learns; wrong ones are of the same modality.
+        classes: that the network learns; wrong ones are of the same modality, where it has several.
         count: training pictures; a guide needs more of them than a latent has numbers.
 
     Raises:

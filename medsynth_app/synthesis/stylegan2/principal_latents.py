@@ -2,7 +2,7 @@
 
 The whitened components of an image have mean 0 in each class: z tells nothing that the class tells, so the class has to
 be listened to. Their covariance is 1 over the collection, but classes differ in it (fundus photographs have few of the
-axes of radiographs), so it is kept for each class: latents are drawn with it, see ``MappingNetwork``.
+axes of radiographs), so it is told for each class: latents are drawn with it, see ``MappingNetwork``.
 The mapping network sees only the direction of z, so the length, which is the image's contrast, is kept as one more
 coordinate, brought to a normal distribution by its rank. Starting a generator from principal components follows
 Bojanowski et al., "Optimizing the Latent Space of Generative Networks" (ICML 2018).
@@ -33,7 +33,6 @@ class PrincipalLatents(nn.Module):
     mean: torch.Tensor
     components: torch.Tensor
     lengths: torch.Tensor
-    spreads: torch.Tensor
 
     def __init__(self, latent_size: int, image_channels: int, classes: int = 1) -> None:
         super().__init__()
@@ -41,11 +40,11 @@ class PrincipalLatents(nn.Module):
         self.register_buffer("mean", torch.zeros(classes, size))
         self.register_buffer("components", torch.zeros(size, latent_size - 1))
         self.register_buffer("lengths", torch.linspace(0, 1, RANK_STEPS).repeat(classes, 1))
-        spreads = torch.eye(latent_size - 1).repeat(classes, 1, 1)
-        self.register_buffer("spreads", spreads, persistent=False)
 
     @torch.no_grad()
-    def fit(self, images: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor, seed: int) -> None:
+    def fit(
+        self, images: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor, seed: int
+    ) -> torch.Tensor:
         """Take means and components from a collection; it must hold more images than z has numbers.
 
         Args:
@@ -53,6 +52,10 @@ class PrincipalLatents(nn.Module):
             labels: (N,) class numbers, each of them at least once.
             shares: (N,) how often each image is drawn in the training, in any unit.
             seed: of the decomposition.
+
+        Returns:
+            (classes, Z - 1, Z - 1), for each class the symmetric root of the covariance of its images' latents but for
+            their last number. A class of n images varies along n - 1 axes.
         """
         values, weights, rows = _small(images), (shares / shares.mean()).float(), self._rows(labels)
         for number in range(len(self.mean)):
@@ -68,10 +71,13 @@ class PrincipalLatents(nn.Module):
         deviation = deviation[:count] / math.sqrt(len(values))
         self.components.copy_(directions[:, :count] / deviation.clamp_min(1e-6))
         whitened, steps = centred @ self.components, torch.linspace(0, 1, RANK_STEPS)
+        spreads = []
         for number in range(len(self.mean)):
             of_class = whitened[rows == number]
             self.lengths[number] = torch.quantile(of_class.norm(dim=1), steps)
-            self.spreads[number] = _root(of_class.T @ of_class / len(of_class))
+            alike_long = functional.normalize(of_class, dim=1) * math.sqrt(count)
+            spreads.append(_root(alike_long.T @ alike_long / len(of_class)))
+        return torch.stack(spreads)
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -100,10 +100,10 @@ class Trainer(Run):
             turned = self._turned(to_images(part), chance)
             small.append(functional.interpolate(turned, size=FITTED_SIDE, mode="area"))
         labels = torch.from_numpy(self.labels)
-        principal.fit(torch.cat(small), labels, self._weights_of_classes, self.configuration.seed)
+        spreads = principal.fit(torch.cat(small), labels, self._weights_of_classes, self.configuration.seed)
         if network.class_spreads:
             for mapping in (self.generator.mapping, self.average.mapping):
-                mapping.spreads.copy_(principal.spreads)
+                mapping.spreads.copy_(spreads)
         return principal.to(self.device)
 
     def _turned(self, images: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
@@ -148,7 +148,7 @@ class Trainer(Run):
         self._set_pace(configuration.momentum if adversarial else GUIDED_MOMENTUM)
         descend(loss, self.optimizers["generator"])
         if adversarial:
-            self._update_adversary(real, real_view, fake_view, label, changes, step, figures)
+            self._update_adversary(real, real_view, fake_view, label, changes, step, chance, figures)
             self._regularise_path(label, step, side, chance)
         self._update_average()
         figures["augmentation"] = self.augmentation.probability
@@ -214,10 +214,12 @@ class Trainer(Run):
         label: torch.Tensor,
         changes: Changes,
         step: int,
+        chance: torch.Generator,
         figures: dict[str, float],
     ) -> None:
         configuration = self.configuration
-        loss, sign = self.adversary.loss(real_view, [values.detach() for values in fake_view], label, figures)
+        judged = [values.detach() for values in fake_view]
+        loss, sign = self.adversary.loss(real_view, judged, label, chance, figures)
         gamma = configuration.penalty_weight_at(real.shape[-1])
         if gamma and step % PENALTY_INTERVAL == 0:
             # At the augmented images, which are what the judge is given: sampling has no second derivative.

@@ -81,3 +81,11 @@ def picture_bytes(size: tuple[int, int] = (100, 75), mode: str = "RGB", kind: st
     buffer = io.BytesIO()
     Image.fromarray(array).convert(mode).save(buffer, kind)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    """A coloured picture as a file."""
+    path = tmp_path / "photograph.png"
+    path.write_bytes(picture_bytes())
+    return path

@@ -67,7 +67,7 @@ def test_ranked_by_the_classifier_and_named_by_what_changes(
 
 
 def test_from_class_to_class_is_a_direction_of_its_own(toy_generator: Generator, toy_judge: LesionJudge) -> None:
-    """Of each latent's nevus, the whole way ends near its melanoma."""
+    """It leads from each latent's nevus towards its melanoma, whatever the judge thinks of it."""
     direction = class_direction(toy_generator, toy_judge, samples=4)
     assert direction.name == "melanoma"
     assert direction.layers == tuple(range(10))
@@ -75,8 +75,7 @@ def test_from_class_to_class_is_a_direction_of_its_own(toy_generator: Generator,
     nevus, melanoma = (toy_generator.styles(latent, torch.full((64,), number)) for number in (0, 1))
     way = melanoma - nevus
     added = direction.offset(float(way[:, 0].mean(dim=0).norm()) / direction.scale, 10)
-    left, other = ((way - sign * added).square().mean() for sign in (1.0, -1.0))
-    assert float(torch.minimum(left, other)) < float(way.square().mean())
+    assert float((way - added).square().mean()) < 0.9 * float(way.square().mean())
     with pytest.raises(InvalidValueError, match="classes: 0"):
         class_direction(Generator(StyleGAN2Configuration(resolution=32, latent_size=8, style_size=16)), toy_judge)
 

@@ -35,13 +35,6 @@ def store(toy_folder: Path) -> WeightsStore:
     return WeightsStore((toy_folder,))
 
 
-@pytest.fixture
-def photograph(tmp_path: Path) -> Path:
-    path = tmp_path / "photograph.png"
-    path.write_bytes(picture_bytes())
-    return path
-
-
 def _lesion(store: WeightsStore, seed: int = 3, **given: Any) -> Synthetic:
     return SkinLesionSynthesis(store).generate(GenerationRequest(seed, SYNTHESIS_CONDITIONS.parse(given)))
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from medsynth_app.synthesis.generator import GenerationRequest
+from medsynth_app.synthesis.skin.dataset import Lesions
+from medsynth_app.synthesis.skin.evaluation import course_figures
+from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
 from medsynth_app.synthesis.skin.inversion import invert, refined
 from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
+from medsynth_app.synthesis.weights import WeightsStore
 
 
 @pytest.fixture
@@ -80,3 +87,24 @@ def test_a_walk_keeps_the_noise_of_the_lesion(models: CourseModels) -> None:
     request = ProgressionRequest(alpha_from=0.0, alpha_to=2.0, steps=3)
     course = walk(found.styles, request, models.directions, generator, models.judge, found.noise)
     torch.testing.assert_close(course.images[:1], found.reconstruction, atol=1e-4, rtol=0)
+
+
+def test_a_refined_course_starts_at_the_reconstruction(
+    models: CourseModels, photograph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CourseModels, "load", classmethod(lambda cls, store: models))
+    asked = PROGRESSION_CONDITIONS.parse({"refinement_steps": 10, "steps": 3})
+    course = SkinLesionProgression(WeightsStore(())).course(GenerationRequest(0, asked, photograph))
+    assert course.inversion.noise is not None
+    torch.testing.assert_close(course.progression.images[:1], course.inversion.reconstruction, atol=1e-4, rtol=0)
+
+
+def test_figures_of_lesions_are_those_of_each_alone(models: CourseModels) -> None:
+    images = ((_photographs(models, 2) + 1) * 127.5).round().to(torch.uint8).numpy()
+    lesions = Lesions(images, np.zeros(2, int), np.arange(2), np.arange(2))
+    request = ProgressionRequest(steps=3)
+    both = course_figures(models, lesions, request, 3)
+    alone = [course_figures(models, lesions.chosen(np.array([row])), request, 3) for row in range(2)]
+    for name in ("squared_error", "change_inside", "change_outside"):
+        assert both[name] == pytest.approx(np.mean([figures[name] for figures in alone]), rel=0.02), name
+    assert both["squared_error"] < course_figures(models, lesions, request)["squared_error"]

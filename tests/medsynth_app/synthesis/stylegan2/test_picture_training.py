@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
@@ -15,12 +16,19 @@ from medsynth_app.options import parse_options
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
 from medsynth_app.synthesis.image_training import TRAINER_OPTIONS, train_image_synthesis
 from medsynth_app.synthesis.privacy import TrainingReference
+from medsynth_app.synthesis.stylegan2.generator import sample_picture
+from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.picture_collection import PictureCollection
 from medsynth_app.synthesis.stylegan2.picture_generator import (
     PICTURE_CONDITIONS,
     StyleGAN2PictureGenerator,
 )
-from medsynth_app.synthesis.stylegan2.picture_model import WEIGHTS, PictureClasses, load_picture_model
+from medsynth_app.synthesis.stylegan2.picture_model import (
+    WEIGHTS,
+    PictureClasses,
+    load_picture_model,
+    save_picture_model,
+)
 from medsynth_app.synthesis.stylegan2.picture_training import picture_configuration, train_picture_generator
 from medsynth_app.synthesis.training import TrainingProgress
 from medsynth_app.synthesis.weights import WeightsStore, read_origin
@@ -109,6 +117,25 @@ def test_a_long_run_begins_like_a_longer_one_and_can_be_gone_on_with() -> None:
         return configuration.growth, configuration.guide
 
     assert start(200_000) == start(1_000_000) != start(50_000)
+
+
+def test_the_covariances_of_the_classes_are_stored_with_the_weights(tmp_path: Path) -> None:
+    shape = StyleGAN2Configuration(
+        resolution=32, classes=3, latent_size=8, style_size=8, channel_base=256, class_spreads=True
+    )
+    torch.manual_seed(0)
+    generator = Generator(shape).eval()
+    generator.mapping.spreads.copy_(torch.eye(7) * torch.tensor([4.0, 1, 0, 0, 0, 0, 0]))
+    with torch.no_grad():
+        for block in generator.synthesis.blocks:
+            block.color.convolution.weight.mul_(10.0)
+    save_picture_model(tmp_path / f"{WEIGHTS}.safetensors", generator, PictureClasses(CLASSES), "", {})
+    read = load_picture_model(WeightsStore((tmp_path,))).generator
+    made = sample_picture(read, 1, 0)
+    close = np.abs(made.astype(int) - sample_picture(generator, 1, 0)).mean()
+    read.mapping.spreads.copy_(torch.eye(7))
+    without = np.abs(made.astype(int) - sample_picture(read, 1, 0)).mean()
+    assert close < 1 < without, "half precision changes little, another covariance much"
 
 
 def test_patience_ends_a_training(folder: Path, tmp_path: Path) -> None:
