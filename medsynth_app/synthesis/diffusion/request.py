@@ -73,7 +73,7 @@ class DiffusionRequest:
 
     Attributes:
         modality / pathology: words that the weights know.
-        severity / age: None = open.
+        severity / age: None = open; severity also where the mask says it.
         sex / sequence: empty = open.
         mask: (R, R) float32, where the lesion is to lie; all 0 for none; None = open.
         guidance: 1 or more.
@@ -116,7 +116,7 @@ class DiffusionRequest:
         return cls(
             modality,
             pathology,
-            severity,
+            severity if _is_a_number_only(values, model, label) else None,
             None if values["age"] == "" else float(values["age"]),
             str(values["sex"]),
             str(values["sequence"]),
@@ -126,6 +126,15 @@ class DiffusionRequest:
             SCHEDULERS[scheduler].checked(scheduler, int(values["steps"])),
             int(values["size"]) or model.resolution,
         )
+
+
+def _is_a_number_only(values: Mapping[str, Any], model: DiffusionModel, label: Path | None) -> bool:
+    """Whether severity tells the network more than the mask of the lesion, whose size follows from it otherwise.
+
+    Told twice, what goes along with large lesions in the training pictures (a darker ultrasound) would come with it.
+    """
+    has_place = f"{values['modality']}/{values['pathology']}" in model.habits
+    return not has_place or label is not None or values["lesion_size"] != ""
 
 
 def _refuse_unlearned(values: Mapping[str, Any], model: DiffusionModel) -> None:

@@ -103,8 +103,31 @@ def test_severity_changes_the_size_of_a_lesion(model: DiffusionModel, modality: 
         make(model, modality=modality, pathology=pathology, severity=s, **place, **further)
         for s in (0.0, 1.0)
     )
-    around = disc(LEFT, mild.shape[1])
-    assert np.abs(severe - mild)[:, around].mean() > 1.5 * np.abs(severe - mild)[:, ~around].mean()
+    # Its middle is lesion both times: what changes most lies between the small outline and the large one.
+    small, large = (size / 2 for size in model.habits[f"{modality}/{pathology}"].sizes)
+    y, x = (np.mgrid[: mild.shape[1], : mild.shape[1]] + 0.5) / mild.shape[1]
+    distance = np.hypot(x - LEFT[0], y - LEFT[1])
+    between, outside = (distance > small) & (distance < large), distance > large
+    changed = np.abs(severe - mild)
+    assert changed[:, between].mean() > 1.5 * changed[:, outside].mean()
+
+
+@pytest.mark.parametrize(
+    ("modality", "pathology", "further", "told"),
+    [
+        ("ultrasound", "benign", {}, None),
+        ("ultrasound", "benign", {"lesion_size": 0.2}, 0.7),
+        ("chest_xray", "pneumonia", {}, 0.7),
+    ],
+)
+def test_severity_is_told_once(
+    model: DiffusionModel, modality: str, pathology: str, further: dict[str, Any], told: float | None
+) -> None:
+    """By the size of the mask; as a number where the size is told otherwise, or there is no mask."""
+    given = {"modality": modality, "pathology": pathology, "severity": 0.7, **further}
+    asked = DiffusionRequest.from_conditions(DIFFUSION_CONDITIONS.parse(given), model, None, 0)
+    assert asked.severity == told
+    assert (asked.mask is None) == (modality == "chest_xray")
 
 
 def test_sequences_differ_as_fluid_does(model: DiffusionModel) -> None:

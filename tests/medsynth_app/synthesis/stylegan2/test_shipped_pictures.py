@@ -82,6 +82,17 @@ def test_the_pathology_changes_the_picture_of_a_seed(modality: str, pathology: s
     assert np.abs(changed).mean() > 2
 
 
+@pytest.mark.parametrize(("modality", "pathology", "least"), [("ct", "haemorrhage", 30), ("mri", "tumour", 5)])
+def test_a_lesion_is_brighter_than_the_brain_about_it(modality: str, pathology: str, least: float) -> None:
+    """How far the brightest twentieth of the middle lies above its median, in grey levels of 255."""
+
+    def brightness(shown: str) -> float:
+        middles = [drawn(seed, modality=modality, pathology=shown)[32:96, 32:96] for seed in range(12)]
+        return float(np.mean([np.percentile(middle, 97.5) - np.median(middle) for middle in middles]))
+
+    assert brightness(pathology) > brightness("normal") + least
+
+
 @pytest.mark.parametrize("modality", sorted(set(IMAGE_MODALITIES) - {"mammography"}))
 def test_a_seed_repeats_and_another_differs(modality: str) -> None:
     first, second, other = (drawn(seed, modality=modality) for seed in (3, 3, 4))
