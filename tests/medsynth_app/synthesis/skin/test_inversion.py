@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from medsynth_app.synthesis.generator import GenerationRequest
+from medsynth_app.synthesis.skin import evaluation
 from medsynth_app.synthesis.skin.dataset import Lesions
 from medsynth_app.synthesis.skin.evaluation import course_figures
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
 from medsynth_app.synthesis.skin.inversion import invert, refined
 from medsynth_app.synthesis.skin.models import CourseModels
-from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
+from medsynth_app.synthesis.skin.progression import Progression, ProgressionRequest, walk
 from medsynth_app.synthesis.weights import WeightsStore
 
 
@@ -97,6 +99,24 @@ def test_a_refined_course_starts_at_the_reconstruction(
     course = SkinLesionProgression(WeightsStore(())).course(GenerationRequest(0, asked, photograph))
     assert course.inversion.noise is not None
     torch.testing.assert_close(course.progression.images[:1], course.inversion.reconstruction, atol=1e-4, rtol=0)
+
+
+def test_each_lesion_is_walked_with_its_own_noise(models: CourseModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = []
+
+    def heard(styles: torch.Tensor, *others: Any) -> Progression:
+        walked.append((styles, others[-1]))
+        return walk(styles, *others)
+
+    monkeypatch.setattr(evaluation, "walk", heard)
+    target = _photographs(models, 2)
+    images = ((target + 1) * 127.5).round().to(torch.uint8).numpy()
+    lesions = Lesions(images, np.zeros(2, int), np.arange(2), np.arange(2))
+    course_figures(models, lesions, ProgressionRequest(steps=2), 20)
+    made = torch.cat([models.generator.synthesis(styles, noise) for styles, noise in walked])
+    swapped = torch.cat([models.generator.synthesis(walked[row][0], walked[1 - row][1]) for row in (0, 1)])
+    assert float((made - target).square().mean()) < float((swapped - target).square().mean())
+    assert not any(torch.equal(one, other) for one, other in zip(walked[0][1], walked[1][1]))
 
 
 def test_figures_of_lesions_are_those_of_each_alone(models: CourseModels) -> None:

@@ -157,6 +157,23 @@ def test_principal_latents_tell_nothing_of_the_class() -> None:
     assert float(together(images, label)[label == 0].mean(dim=0).norm()) > 1
 
 
+def test_spreads_are_those_of_the_latents_whatever_the_contrast_of_an_image() -> None:
+    """A tenth of the images have ten times the contrast, along an axis of their own: they count as one tenth."""
+    chance = torch.Generator().manual_seed(0)
+    axes, amounts = torch.randn(7, 3, 32, 32, generator=chance), 0.02 * torch.randn(300, 7, generator=chance)
+    amounts[:, 0] = 0.0
+    amounts[::10] = 0.0
+    amounts[::10, 0] = 0.2 * torch.randn(30, generator=chance)
+    images, label = torch.einsum("nk,kcxy->ncxy", amounts, axes), torch.arange(300) % 2
+    principal = PrincipalLatents(8, 3, classes=2)
+    spreads = principal.fit(images, label, torch.ones(300), seed=0)
+    latents = principal(images, label)[:, :-1]
+    for number in (0, 1):
+        of_class = latents[label == number]
+        covariance = of_class.T @ of_class / len(of_class)
+        torch.testing.assert_close(spreads[number] @ spreads[number], covariance, atol=1e-3, rtol=1e-3)
+
+
 def test_lesions_are_turned_and_shrunk_with_their_images(tmp_path: Path) -> None:
     images, labels = np.zeros((16, 3, 32, 32), np.uint8), np.arange(16) % 2
     images[:, :, 4:12, 20:30] = 255
