@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -11,12 +12,12 @@ from PIL import Image
 
 from medsynth_app import __version__
 from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.dataset import CLASSES
 from medsynth_app.synthesis.skin.directions import CLASS_DIRECTION
+from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
 from medsynth_app.synthesis.skin.inversion import invert
 from medsynth_app.synthesis.skin.models import CourseModels
-from medsynth_app.synthesis.skin.pictures import contact_sheet, curve
-from medsynth_app.synthesis.skin.progression import ProgressionRequest, walk
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
 from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_network, to_pictures
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
@@ -26,10 +27,16 @@ DOCS = Path(__file__).parent
 TRUNCATION = 0.8
 SAMPLES, INVERTED, WALKED = range(10), range(20, 26), 79
 REFINEMENT_STEPS = 100
+WALKS = {
+    "skin_walk.png": {"alpha_to": 5},
+    "skin_curve.png": {"alpha_to": 5, "picture": "curve"},
+    "skin_walk_melanoma.png": {"alpha_to": 2.5, "direction": CLASS_DIRECTION},
+}
+STORE = WeightsStore((SHIPPED_FOLDER,))
 
 
 def main() -> None:
-    models = CourseModels.load(WeightsStore((SHIPPED_FOLDER,)))
+    models = CourseModels.load(STORE)
 
     def lesion(seed: int, kind: int) -> np.ndarray:
         return sample_picture(models.generator, seed, kind, TRUNCATION)
@@ -47,16 +54,13 @@ def main() -> None:
         print(f"{steps} steps: squared error {np.mean([one.squared_error for one in found]):.4f}")
     store("skin_inversion.png", picture_grid(to_pictures(torch.cat(rows)), len(INVERTED)), models)
 
-    photograph = to_network(lesion(WALKED, 0)[None])
-    found = invert(photograph, models.generator, models.encoder, models.judge.features, REFINEMENT_STEPS)
-    for ending, request in (
-        ("", ProgressionRequest(alpha_to=5.0, steps=7)),
-        ("_melanoma", ProgressionRequest(CLASS_DIRECTION, alpha_to=2.5, steps=7)),
-    ):
-        course = walk(found.styles, request, models.directions, models.generator, models.judge, found.noise)
-        store(f"skin_walk{ending}.png", contact_sheet(course, photograph), models)
-        if not ending:
-            store("skin_curve.png", curve(course), models)
+    with TemporaryDirectory() as folder:
+        photograph = Path(folder) / "lesion.png"
+        Image.fromarray(lesion(WALKED, 0)).save(photograph)
+        for name, asked in WALKS.items():
+            conditions = PROGRESSION_CONDITIONS.parse({"refinement_steps": REFINEMENT_STEPS, "steps": 7, **asked})
+            result = SkinLesionProgression(STORE).generate(GenerationRequest(0, conditions, photograph))
+            (DOCS / name).write_bytes(marked_png(result.array, result.mark))
 
 
 def store(name: str, picture: Image.Image, models: CourseModels) -> None:

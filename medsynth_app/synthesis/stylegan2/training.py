@@ -47,10 +47,10 @@ class Trainer(Run):
         configuration: the run.
         images: (N, C, R, R) uint8, the training images at the network's resolution.
         labels: (N,) class numbers; None for an unconditional network.
-        lesions: (N, R, R) bool, where the lesion is in each image; None where nobody knows.
         folder: where checkpoints go.
         measure: called with the averaged generator at every checkpoint; its figures join the history.
         device: ``cuda`` where there is one by default.
+        lesions: (N, R, R) bool, where the lesion is in each image; None where nobody knows.
 
     Raises:
         InvalidValueError: images of another size, missing labels, or a folder with another run.
