@@ -22,6 +22,8 @@ from medsynth_app.segmentation.tracking import Tracker
 from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration
 from medsynth_app.segmentation.weights import load_weights
 
+MISSING_SEQUENCE = ("refuse", "blank")
+
 application = typer.Typer(help="Train a model on your own data.", no_args_is_help=True)
 
 
@@ -46,6 +48,12 @@ def brain_tumor_segmentation(
     contrast_withheld: Annotated[
         float, typer.Option(help="Share of patches with enhancing tumour that become ones without.")
     ] = 0.2,
+    sequence_dropout: Annotated[
+        float, typer.Option(help="Share of patches in which each sequence is blanked, so that it may be missing.")
+    ] = 0.25,
+    missing_sequence: Annotated[
+        str, typer.Option(help="Cases that lack sequences: refuse (they are left out) or blank.")
+    ] = "refuse",
     modalities: Annotated[str, typer.Option(help="Sequences to read, in order.")] = "flair,t1,t1ce,t2",
     loss: Annotated[
         str, typer.Option(help="region_dice_ce, dice, focal, dice_focal or dice_ce.")
@@ -88,9 +96,18 @@ def brain_tumor_segmentation(
         validate_every=validate_every,
         patience=patience,
         seed=seed,
-        augmentation=AugmentationConfiguration(contrast_withheld_probability=contrast_withheld),
+        augmentation=AugmentationConfiguration(
+            contrast_withheld_probability=contrast_withheld, sequence_dropout_probability=sequence_dropout
+        ),
     )
-    run = Run(cases_dir, folder, tuple(sorted(held_out)), configuration, initial_weights, device, mlflow_uri)
+    if missing_sequence not in MISSING_SEQUENCE:
+        raise InvalidValueError(
+            f"missing_sequence: {missing_sequence!r} must be one of {', '.join(MISSING_SEQUENCE)}"
+        )
+    blanks = len(chosen) - 1 if missing_sequence == "blank" else 0
+    run = Run(
+        cases_dir, folder, tuple(sorted(held_out)), blanks, configuration, initial_weights, device, mlflow_uri
+    )  # fmt: skip
     processes = torch.cuda.device_count() if device is None else 1
     launch(_train, max(processes, 1), run)
 
@@ -103,6 +120,7 @@ class Run:
         cases_dir: BraTS-style case folders.
         folder: where checkpoints go.
         validation: names of the cases kept for validation.
+        blanks: how many sequences a training case may lack.
         configuration: the training.
         initial_weights: file to start from, or None.
         device: ``cpu`` or ``cuda``; None = the best there is.
@@ -112,6 +130,7 @@ class Run:
     cases_dir: Path
     folder: Path
     validation: tuple[str, ...]
+    blanks: int
     configuration: TrainingConfiguration
     initial_weights: Path | None
     device: str | None
@@ -122,7 +141,8 @@ def _train(rank: int, run: Run) -> None:
     """One process of the training; only the first one talks."""
     cases = [case for case in find_cases(run.cases_dir) if case.label is not None]
     modalities = run.configuration.network.modalities
-    training = load_cases([case for case in cases if case.name not in run.validation], modalities)
+    kept = [case for case in cases if case.name not in run.validation]
+    training = load_cases(kept, modalities, run.blanks)
     held_out = [case for case in cases if case.name in run.validation]
     validating = load_cases(held_out, modalities) if held_out and rank == 0 else []
     initial = load_weights(run.initial_weights)[0].state_dict() if run.initial_weights else None

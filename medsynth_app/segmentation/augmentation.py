@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.segmentation.contrast import withhold_contrast
+from medsynth_app.segmentation.losses import CORE_OF_UNKNOWN_KIND
+from medsynth_app.vocabulary import TumorLabel
 
 RAW_MEAN = (2.5, 6.0)
 """Mean of a brain's raw intensities in their standard deviations: the range in BraTS, by sequence and case."""
@@ -35,7 +37,8 @@ class AugmentationConfiguration:
         bias_field_probability / bias_field_strength: smooth multiplicative field, per sequence.
         noise_probability / noise_deviation: Gaussian noise.
         blur_probability: lower resolution simulated by down- and upsampling.
-        sequence_dropout_probability: one sequence is blanked.
+        sequence_dropout_probability: of each sequence, that it is blanked; one that shows a tumour always stays, see
+            ``blank_sequences``.
         contrast_withheld_probability: a patch with enhancing tumour becomes one without, see ``contrast``;
             only where T1 and T1ce are among the sequences.
         tumor_centered_probability: the patch is centred on a tumour voxel, else anywhere in the brain.
@@ -83,7 +86,8 @@ def augment(
         t1_and_t1ce: their channels, or None where one of them is not read.
 
     Returns:
-        image (C, *patch_size) float32 and label (*patch_size) int64.
+        image (C, *patch_size) float32 and label (*patch_size) int64, values 0..3, or 0, 2 and ``CORE_OF_UNKNOWN_KIND``
+        where T1ce is missing.
     """
     center = _patch_center(label, patch_size, configuration, generator)
     grid = _sampling_grid(center, tuple(label.shape), patch_size, configuration, generator)
@@ -92,7 +96,12 @@ def augment(
     brain = (_sample((image[:1] != 0) | (image[-1:] != 0), grid, "nearest") > 0).float()
     if t1_and_t1ce and _happens(configuration.contrast_withheld_probability, generator):
         withhold_contrast(patch, target, *t1_and_t1ce, generator)
-    return change_intensities(patch, configuration, generator) * brain, target
+    patch = change_intensities(patch, configuration, generator) * brain
+    if configuration.sequence_dropout_probability:
+        blank_sequences(patch, configuration.sequence_dropout_probability, generator, t1_and_t1ce)
+    if t1_and_t1ce and not bool(patch[t1_and_t1ce[1]].any()):
+        forget_kind_of_core(target)
+    return patch, target
 
 
 def _uniform(low: float, high: float, generator: torch.Generator) -> float:
@@ -187,12 +196,14 @@ def _sample(channels: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tens
 def change_intensities(
     image: torch.Tensor, configuration: AugmentationConfiguration, generator: torch.Generator
 ) -> torch.Tensor:
-    """Contrast, brightness, bias field, resolution, noise and a missing sequence.
+    """Contrast, brightness, bias field, resolution and noise.
 
     Args:
         image: (C, X, Y, Z) float32, changed in place and returned.
     """
     for channel in image:
+        if not bool(channel.any()):  # missing, and stays so
+            continue
         if _happens(configuration.gamma_probability, generator):
             _change_gamma(channel, _uniform(*configuration.gamma_range, generator))
         if _happens(configuration.brightness_probability, generator):
@@ -209,9 +220,44 @@ def change_intensities(
             # A coil's field multiplies the raw intensities, of which the z-score has taken the mean away.
             mean = _uniform(*RAW_MEAN, generator)
             channel.add_(mean).mul_(field).sub_(mean)
-    if _happens(configuration.sequence_dropout_probability, generator):
-        image[int(torch.randint(len(image), (), generator=generator))] = 0
     return image
+
+
+def blank_sequences(
+    image: torch.Tensor,
+    probability: float,
+    generator: torch.Generator,
+    t1_and_t1ce: tuple[int, int] | None = None,
+) -> None:
+    """Blank each sequence with a probability, in place, so that every set of sequences is seen in training.
+
+    T1 alone shows too little of a tumour to learn from: where only T1, or nothing, would be left, one of the other
+    sequences that the image has stays.
+
+    Args:
+        image: (C, X, Y, Z) float32; a sequence that is 0 everywhere is missing already.
+        probability: of each sequence.
+        generator: what chance is drawn from.
+        t1_and_t1ce: their channels, or None where one of them is not read.
+    """
+    blanked = torch.rand(len(image), generator=generator) < probability
+    telling = [
+        channel
+        for channel in range(len(image))
+        if bool(image[channel].any()) and not (t1_and_t1ce and channel == t1_and_t1ce[0])
+    ]
+    if telling and all(bool(blanked[channel]) for channel in telling):
+        blanked[telling[int(torch.randint(len(telling), (), generator=generator))]] = False
+    image[blanked] = 0
+
+
+def forget_kind_of_core(label: torch.Tensor) -> None:
+    """Without T1ce nothing tells enhancing tumour from necrotic core: both become ``CORE_OF_UNKNOWN_KIND``, in place.
+
+    Args:
+        label: (X, Y, Z) int64, values 0..3.
+    """
+    label[(label == TumorLabel.ENHANCING_TUMOR) | (label == TumorLabel.NECROTIC_CORE)] = CORE_OF_UNKNOWN_KIND
 
 
 def _change_gamma(channel: torch.Tensor, gamma: float) -> None:

@@ -35,15 +35,20 @@ class LabelledCase:
     label: torch.Tensor
 
 
-def load_case(files: CaseFiles, modalities: Sequence[str]) -> LabelledCase:
+def load_case(files: CaseFiles, modalities: Sequence[str], blanks: int = 0) -> LabelledCase:
     """Read and prepare one labelled case.
+
+    Args:
+        files: with a label.
+        modalities: the sequences to read, in channel order.
+        blanks: how many of them may be missing; those are 0 everywhere.
 
     Raises:
         InvalidValueError: a sequence or the label is missing or unfit; the message names the case.
     """
     if files.label is None:
         raise InvalidValueError(f"{files.name}: has no label file (_seg or -seg)")
-    volume = files.read(modalities)
+    volume = files.read(modalities, blanks=blanks)
     prepared = prepare(volume)
     label = read_submitted_label(files.label, volume, name=f"{files.name} label")
     return LabelledCase(
@@ -59,14 +64,14 @@ def prepared_label(label: np.ndarray, prepared: PreparedCase, volume: Volume) ->
     return np.ascontiguousarray(working.array[0][prepared.box.slices])
 
 
-def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str]) -> list[LabelledCase]:
+def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str], blanks: int = 0) -> list[LabelledCase]:
     """Read and prepare many cases; one that is unfit is skipped with a warning.
 
     Raises:
         InvalidValueError: none of them could be used.
     """
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda case: _load_or_none(case, modalities), cases))
+        results = list(pool.map(lambda case: _load_or_none(case, modalities, blanks), cases))
     loaded = [case for case in results if case is not None]
     if not loaded:
         raise InvalidValueError(
@@ -75,9 +80,9 @@ def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str]) -> list[La
     return loaded
 
 
-def _load_or_none(case: CaseFiles, modalities: Sequence[str]) -> LabelledCase | None:
+def _load_or_none(case: CaseFiles, modalities: Sequence[str], blanks: int) -> LabelledCase | None:
     try:
-        return load_case(case, modalities)
+        return load_case(case, modalities, blanks)
     except (MedSynthError, OSError) as error:
         logger.warning("case skipped: %s", error)
         return None

@@ -1,4 +1,8 @@
-"""Training losses, by name. Each takes logits (N, 4, X, Y, Z) and labels (N, X, Y, Z) with values 0..3."""
+"""Training losses, by name. Each takes logits (N, 4, X, Y, Z) and labels (N, X, Y, Z) with values 0..3.
+
+All also take ``CORE_OF_UNKNOWN_KIND``, in patches whose sequences do not tell which kind of core it is: for
+``region_dice_ce`` either kind is right there, the others take it for necrotic core.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.vocabulary import TumorRegion
+from medsynth_app.vocabulary import TumorLabel, TumorRegion
+
+CORE_OF_UNKNOWN_KIND = 4
+"""Value of a training label: necrotic core or enhancing tumour. Either answer is right there."""
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -27,13 +34,20 @@ class RegionDiceCrossEntropy(nn.Module):
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean loss over the batch."""
-        logits = logits.float()
-        cross_entropy = functional.cross_entropy(logits, labels)
-        probabilities = torch.softmax(logits, dim=1)
+        log_probabilities = torch.log_softmax(logits.float(), dim=1)
+        core = torch.logaddexp(
+            log_probabilities[:, TumorLabel.NECROTIC_CORE], log_probabilities[:, TumorLabel.ENHANCING_TUMOR]
+        )
+        cross_entropy = functional.nll_loss(torch.cat((log_probabilities, core[:, None]), dim=1), labels)
+        probabilities = log_probabilities.exp()
+        known = (labels != CORE_OF_UNKNOWN_KIND).float()
         losses = []
         for region in TumorRegion:
             predicted = probabilities[:, list(region.labels)].sum(dim=1)
-            wanted = torch.isin(labels, labels.new_tensor(region.labels)).float()
+            values = (*region.labels, CORE_OF_UNKNOWN_KIND)
+            if region is TumorRegion.ENHANCING_TUMOR:
+                predicted, values = predicted * known, region.labels
+            wanted = torch.isin(labels, labels.new_tensor(values)).float()
             # Dice over the whole batch: a patch without the region does not make the loss jump.
             overlap = 2 * (predicted * wanted).sum()
             total = predicted.sum() + wanted.sum()
@@ -50,6 +64,7 @@ class _OneHotTarget(nn.Module):
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean loss over the batch."""
+        labels = labels.where(labels != CORE_OF_UNKNOWN_KIND, labels.new_tensor(int(TumorLabel.NECROTIC_CORE)))
         return self.loss(logits.float(), labels[:, None])
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import fields, replace
 
 import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.segmentation.augmentation import AugmentationConfiguration, augment, change_intensities
+from medsynth_app.segmentation.augmentation import (
+    AugmentationConfiguration,
+    augment,
+    blank_sequences,
+    change_intensities,
+)
+from medsynth_app.segmentation.losses import CORE_OF_UNKNOWN_KIND
 
 OFF = AugmentationConfiguration(
     **{field.name: 0.0 for field in fields(AugmentationConfiguration) if field.name.endswith("_probability")}
 )
 """Nothing is changed: only a place for the patch is drawn."""
 SPATIAL = {"spatial_probability": 1.0, "elastic_probability": 1.0, "flip_probability": 1.0}
-INTENSITY = ("gamma", "brightness", "bias_field", "noise", "blur", "sequence_dropout")
+INTENSITY = ("gamma", "brightness", "bias_field", "noise", "blur")
+T1_AND_T1CE = (1, 2)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -203,22 +211,47 @@ def test_gamma_keeps_mean_and_spread() -> None:
     assert not torch.equal(changed, image)
 
 
-def test_one_sequence_is_dropped_as_often_as_told() -> None:
-    configuration = replace(OFF, sequence_dropout_probability=0.25)
+def test_each_sequence_is_blanked_as_often_as_told_and_t1_never_stays_alone() -> None:
     random = generator(0)
-    dropped = [(change_intensities(torch.ones(4, 2, 2, 2), configuration, random) == 0).all(dim=(1, 2, 3))
-               for _ in range(400)]  # fmt: skip
-    per_channel = torch.stack(dropped).float().sum(dim=0)
-    assert max(int(d.sum()) for d in dropped) == 1
-    assert 70 <= per_channel.sum() <= 130
-    assert (per_channel > 10).all()
+    kept = []
+    for _ in range(800):
+        image = torch.ones(4, 2, 2, 2)
+        blank_sequences(image, 0.25, random, T1_AND_T1CE)
+        kept.append(tuple(image.amax(dim=(1, 2, 3)).bool().tolist()))
+    assert set(kept) == {s for s in itertools.product((True, False), repeat=4) if s[0] or s[2] or s[3]}
+    blanked = 1 - torch.tensor(kept).float().mean(dim=0)
+    assert ((blanked > 0.19) & (blanked < 0.31)).all()
 
 
-def test_a_missing_sequence_stays_missing_in_shape() -> None:
+def test_what_is_missing_already_does_not_count_as_what_stays() -> None:
+    image = torch.ones(4, 2, 2, 2)
+    image[[0, 3]] = 0
+    for seed in range(40):
+        changed = image.clone()
+        blank_sequences(changed, 0.9, generator(seed), T1_AND_T1CE)
+        assert changed[2].all()
+
+
+@pytest.mark.parametrize("t1ce", [True, False])
+def test_without_t1ce_the_kind_of_core_is_not_told(t1ce: bool) -> None:
+    image, label = blocks()
+    image = image[:1].repeat(4, 1, 1, 1)
+    if not t1ce:
+        image[2] = 0
+    _, target = augment(image, label, (40, 48, 44), OFF, generator(0), T1_AND_T1CE)
+    kinds = set(torch.unique(target).tolist())
+    assert (CORE_OF_UNKNOWN_KIND in kinds) is not t1ce
+    assert kinds & {1, 3} == (set(torch.unique(label).tolist()) & {1, 3} if t1ce else set())
+
+
+def test_a_missing_sequence_stays_missing() -> None:
     image, label = blocks()
     image = torch.cat([image, torch.zeros_like(image[:1])])
-    patch, _ = augment(image, label, (40, 48, 44), AugmentationConfiguration(), generator(0))
+    everything = replace(AugmentationConfiguration(), **{f"{name}_probability": 1.0 for name in INTENSITY})
+    patch, _ = augment(image, label, (40, 48, 44), everything, generator(0))
     assert torch.isfinite(patch).all()
+    assert patch[:-1].any()
+    assert not patch[-1].any()
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(OFF) if f.name.endswith("_probability")])
@@ -232,7 +265,7 @@ def test_a_bias_field_brightens_each_sequence_in_its_own_way() -> None:
     """Smooth brightening of one sequence alone: what enhancement must not be mistaken for."""
     still = {n: 0.0 for n in vars(AugmentationConfiguration()) if n.endswith("_probability")}
     configuration = AugmentationConfiguration(**{**still, "bias_field_probability": 1.0})
-    image = torch.zeros((2, 24, 24, 24))
+    image = torch.full((2, 24, 24, 24), 0.1)
     change_intensities(image, configuration, torch.Generator().manual_seed(0))
     assert float(image[0].std()) > 0.1
     assert float(image[1].std()) > 0.1

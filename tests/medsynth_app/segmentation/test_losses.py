@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.segmentation.losses import LOSSES, build_loss
+from medsynth_app.segmentation.losses import CORE_OF_UNKNOWN_KIND, LOSSES, build_loss
 
 NAMES = ("dice", "focal", "dice_focal", "dice_ce", "region_dice_ce")
 
@@ -97,3 +97,18 @@ def test_region_loss_forgives_what_keeps_the_regions() -> None:
 def test_an_unknown_loss_lists_the_known_ones() -> None:
     with pytest.raises(InvalidValueError, match="loss: unknown name 'tversky', known: dice, focal"):
         build_loss("tversky")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_core_of_unknown_kind_is_taken_by_every_loss(name: str) -> None:
+    wanted = labels()
+    wanted[(wanted == 1) | (wanted == 3)] = CORE_OF_UNKNOWN_KIND
+    assert torch.isfinite(build_loss(name)(torch.zeros((*wanted.shape[:1], 4, *wanted.shape[1:])), wanted))
+
+
+def test_either_kind_is_right_where_it_is_unknown() -> None:
+    loss = build_loss("region_dice_ce")
+    unknown = torch.full((1, 4, 4, 4), CORE_OF_UNKNOWN_KIND)
+    necrotic, enhancing, edema = (loss(logits_for(torch.full_like(unknown, k), 20.0), unknown) for k in (1, 3, 2))
+    assert float(necrotic) == pytest.approx(float(enhancing), abs=1e-4)
+    assert float(edema) > float(necrotic) + 1
