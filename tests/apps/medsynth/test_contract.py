@@ -89,7 +89,9 @@ def test_commands_and_their_help() -> None:
     found = {
         name: {
             "help": command.help,
-            "takes": {" ".join(p.opts) if p.opts else p.name: described(p) for p in command.params if p.name not in OF_TYPER},
+            "takes": {
+                " ".join(p.opts) or p.name: described(p) for p in command.params if p.name not in OF_TYPER
+            },
         }
         for name, command in commands(typer.main.get_command(application), "medsynth")
     }
