@@ -33,7 +33,6 @@ BALANCE = 0.5
 CODEC_PICTURES = 200
 """Of each modality, to find the codes' axes."""
 SAMPLE_COLUMNS, SAMPLE_STEPS = 8, 12
-PRIOR_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -118,15 +117,6 @@ class DiffusionLearner:
         cells = self._cells(run.training.images.shape[-1])
         self.conditions = ConditionBatch.of_pictures(run.training, run.vocabulary, cells)
         self._step = 0
-
-    def _varied_codes(self) -> torch.Tensor:
-        """A code of every training picture, varied as in training, on the device."""
-        pictures, chance = self.run.training, torch.Generator().manual_seed(self.run.loop.seed)
-        codes = []
-        for rows in torch.arange(len(pictures)).split(PRIOR_BATCH):
-            images, masks, kinds = self._read(rows)
-            codes.append(self.codec.encode(varied(images, masks, kinds, chance)[0].to(self.device)))
-        return torch.cat(codes)
 
     def _read(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
         """Images, masks and modalities of training pictures."""

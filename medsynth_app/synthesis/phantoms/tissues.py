@@ -9,7 +9,7 @@ Relaxation times at 1.5 T in ms and proton densities: orders of magnitude as in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from medsynth_app.synthesis.phantoms.canvas import Tissue
 
@@ -139,20 +139,3 @@ def mr_signal(matter: Matter, sequence: str, contrast: bool) -> float:
         return matter.density * recovered * math.exp(-110.0 / t2)
     repetition, echo = (550.0, 10.0) if sequence == "t1" else (4000.0, 95.0)
     return matter.density * (1.0 - math.exp(-repetition / t1)) * math.exp(-echo / t2)
-
-
-def aged_disc(dryness: float) -> Matter:
-    """A disc nucleus between wet (0) and dry (1)."""
-    wet, dry = MATTER["disc_nucleus"], MATTER["dry_disc"]
-
-    def mixed(a: float, b: float) -> float:
-        return a + dryness * (b - a)
-
-    return replace(
-        wet,
-        hu=mixed(wet.hu, dry.hu),
-        enhanced_hu=mixed(wet.enhanced_hu, dry.enhanced_hu),
-        t1_ms=mixed(wet.t1_ms, dry.t1_ms),
-        t2_ms=mixed(wet.t2_ms, dry.t2_ms),
-        density=mixed(wet.density, dry.density),
-    )

@@ -8,7 +8,6 @@ across depths by fixed random 3 x 3 convolutions; a small trained network per de
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -104,7 +103,3 @@ class ProjectedDiscriminator(nn.Module):
         label = label if self.classes else None
         mixed = self.mixing(features)
         return torch.cat([head(values, label) for head, values in zip(self.heads, mixed)], dim=1)
-
-    def trained_parameters(self) -> Iterator[nn.Parameter]:
-        """What the optimizer moves."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)

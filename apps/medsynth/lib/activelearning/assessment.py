@@ -115,6 +115,8 @@ class CaseAssessment:
             network, configuration, _ = self._models.current.get()
             self._network = (key, private_copy(network), configuration.modalities)
             self._failed.clear()
+            # facts of the network before are asked for until the first case is looked at again; older ones never
+            self._cache.forget_other_weights([key, self._cache.newest_weights(key)])
         return self._network[1], self._network[2]
 
     def _key(self) -> str | None:

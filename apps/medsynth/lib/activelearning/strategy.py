@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monailabel.interfaces.datastore import Datastore
@@ -66,5 +66,3 @@ class RankingStrategy(Strategy):
     ) -> list[Pick]:
         """The first ``count`` cases, best first."""
 
-
-Ranker = Callable[..., list[Pick]]

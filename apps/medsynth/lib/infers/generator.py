@@ -38,8 +38,6 @@ from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 DRAWN_SEED_LIMIT = 2**31
 RESULTS = ("image", "label")
-RESULT_WORDS = {"images": "image"}
-"""Earlier names that scripts may still send."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +113,6 @@ class GeneratorInferTask(InferTask):
 
     def _read(self, request: Mapping[str, Any]) -> _Asked:
         given = {k: v for k, v in request["params"].items() if k not in request.get("ignored", ())}
-        word = given.get("result")
-        if isinstance(word, str) and word in RESULT_WORDS:
-            given["result"] = RESULT_WORDS[word]
         names = [option.name for option in self.options]
         answer = parse_options(self.options, {k: given.pop(k) for k in names if k in given})[0]
         row = CATALOGUE.row(self.task, str(answer["generator"]))

@@ -194,6 +194,14 @@ def test_unreadable_case_is_passed_over_in_the_background(rounds: AnnotationRoun
     assert rounds.assessment.progress() == {"assessed": 1, "cases": 5, "unreadable": 4}
 
 
+def test_facts_of_weights_that_were_replaced_twice_are_forgotten(rounds: AnnotationRounds) -> None:
+    assessment, cache = rounds.assessment, rounds.assessment._cache
+    for seconds, weights in enumerate(("oldest", "newest")):
+        cache.remember("some files", weights, CaseFacts(np.zeros(4, np.float32), Uncertainty(0.1, 0.1, 0.1, 0.1)), seconds)
+    assert assessment.assess_next() is True
+    assert [cache.has("some files", weights) for weights in ("oldest", "newest")] == [False, True]
+
+
 def test_two_thousand_cases_are_ranked_in_time(
     tmp_path: Path, build: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
