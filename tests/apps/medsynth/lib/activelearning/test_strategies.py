@@ -197,7 +197,8 @@ def test_unreadable_case_is_passed_over_in_the_background(rounds: AnnotationRoun
 def test_facts_of_weights_that_were_replaced_twice_are_forgotten(rounds: AnnotationRounds) -> None:
     assessment, cache = rounds.assessment, rounds.assessment._cache
     for seconds, weights in enumerate(("oldest", "newest")):
-        cache.remember("some files", weights, CaseFacts(np.zeros(4, np.float32), Uncertainty(0.1, 0.1, 0.1, 0.1)), seconds)
+        facts = CaseFacts(np.zeros(4, np.float32), Uncertainty(0.1, 0.1, 0.1, 0.1))
+        cache.remember("some files", weights, facts, seconds)
     assert assessment.assess_next() is True
     assert [cache.has("some files", weights) for weights in ("oldest", "newest")] == [False, True]
 
