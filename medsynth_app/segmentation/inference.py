@@ -164,7 +164,7 @@ def predict_probabilities(
     logits = predict_logits(image[:, part[0], part[1], part[2]], network, configuration)
     probabilities = np.zeros((logits.shape[0], *image.shape[1:]), dtype=np.float16)
     probabilities[0] = 1
-    probabilities[(slice(None), *part)] = torch.softmax(logits.float(), dim=0).half().cpu().numpy()
+    probabilities[:, part[0], part[1], part[2]] = torch.softmax(logits.float(), dim=0).half().cpu().numpy()
     return probabilities
 
 

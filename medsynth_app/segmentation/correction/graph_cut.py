@@ -81,8 +81,8 @@ def correct(
         stroke = strokes.values == label
         box = _surroundings(stroke, configuration.reach_mm)
         asked = _Question(
-            image[(slice(None), *box)].astype(np.float32),
-            probabilities[(slice(None), *box)].astype(np.float32),
+            image[:, box[0], box[1], box[2]].astype(np.float32),
+            probabilities[:, box[0], box[1], box[2]].astype(np.float32),
             result[box],
             stroke[box],
             (strokes.values[box] >= 0) & ~stroke[box],
