@@ -23,6 +23,7 @@ from lib.catalogue import (
 from lib.clinical_service import ClinicalService
 from lib.datastore import CaseDatastore
 from lib.inference import run_inference
+from lib.infers.correction import CorrectionInferTask
 from lib.processes import die_with_server, remember_server
 from lib.publication import noting_publication, on_behalf
 from lib.rounds import AnnotationRounds
@@ -162,8 +163,11 @@ class MedSynthApp(MONAILabelApp):
         return self._strategies
 
     def case_models(self) -> list[str]:
-        """Models that work on a case."""
-        return [name for name in self._infers if self.requires_image(name)]
+        """Models that work on a case by themselves, without an annotator's strokes."""
+        return [
+            name for name, task in self._infers.items()
+            if self.requires_image(name) and not isinstance(task, CorrectionInferTask)
+        ]  # fmt: skip
 
     def scoring_methods(self) -> list[str]:
         """Names of the scoring methods."""

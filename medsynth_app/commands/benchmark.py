@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsynth_app.commands import active_learning_benchmark, clinical_benchmark, synthesis_utility_benchmark
+from medsynth_app.commands.correction_benchmark import correction
 from medsynth_app.commands.image_benchmark import image_quality, image_utility
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
@@ -24,6 +25,7 @@ def _group() -> None:
 
 
 application.command("active-learning")(active_learning_benchmark.active_learning)
+application.command("correction")(correction)
 application.command("tumor-quality")(tumor_quality)
 application.command("volume-quality")(volume_quality)
 application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)

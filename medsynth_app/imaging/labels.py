@@ -89,6 +89,21 @@ def read_submitted_label(
         InvalidValueError: wrong grid or unknown values; says how they differ.
         UnsupportedKindError: not readable.
     """
+    values = read_on_grid(path, image, name)
+    if segment_names and not _is_canonical(segment_names):
+        return renumber(values, segment_names, name)
+    return canonical_labels(values, name)
+
+
+def read_on_grid(path: Path, image: Volume, name: str = "label") -> np.ndarray:
+    """The values of a label map, in the voxel order of its image; not yet brought to MedSynth's.
+
+    Args, raises:
+        as ``read_submitted_label``; values may be any.
+
+    Returns:
+        (X, Y, Z), as stored.
+    """
     label = read_volume(path, name)
     if label.array.shape[0] != 1:
         raise InvalidValueError(f"{name}: must be one label map, has {label.array.shape[0]} channels")
@@ -102,10 +117,7 @@ def read_submitted_label(
             + (f", corners {distance:.1f} mm apart" if np.isfinite(distance) else ""),
             code="wrong_grid",
         )
-    values = label.array[0]
-    if segment_names and not _is_canonical(segment_names):
-        return renumber(values, segment_names, name)
-    return canonical_labels(values, name)
+    return label.array[0]
 
 
 def _grid_distance(label: Volume, image: Volume) -> float:

@@ -38,6 +38,11 @@ class CurrentNetwork:
         """The weights file that is served, or None."""
         return next((path for path in self.paths if path.is_file()), None)
 
+    @property
+    def loaded(self) -> tuple[Path, int] | None:
+        """Which file, of which time, is in memory."""
+        return self._loaded
+
     def get(self) -> tuple[nn.Module, NetworkConfiguration, dict[str, object]]:
         """Network in evaluation mode on the device, its configuration, the notes of its weights.
 

@@ -149,6 +149,26 @@ def predict_labels(
 
 
 @torch.inference_mode()
+def predict_probabilities(
+    image: torch.Tensor, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+) -> np.ndarray:
+    """Class probabilities of a prepared image, found as in ``predict_labels``.
+
+    Args:
+        image: (C, X, Y, Z) float32 on the CPU, z-scored, 0 outside the brain.
+
+    Returns:
+        (4, X, Y, Z) float16; what was not looked at in full resolution is background for certain.
+    """
+    part = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration)).slices
+    logits = predict_logits(image[:, part[0], part[1], part[2]], network, configuration)
+    probabilities = np.zeros((logits.shape[0], *image.shape[1:]), dtype=np.float16)
+    probabilities[0] = 1
+    probabilities[:, part[0], part[1], part[2]] = torch.softmax(logits.float(), dim=0).half().cpu().numpy()
+    return probabilities
+
+
+@torch.inference_mode()
 def predict_logits(
     image: torch.Tensor, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
 ) -> torch.Tensor:

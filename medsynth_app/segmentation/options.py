@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medsynth_app.options import Option, OptionValue
+from medsynth_app.segmentation.correction.graph_cut import CutConfiguration
 from medsynth_app.segmentation.inference import PRECISIONS, InferenceConfiguration
 from medsynth_app.segmentation.losses import LOSSES
 from medsynth_app.segmentation.transforms import CleaningConfiguration
@@ -60,6 +61,22 @@ TRAINING_OPTIONS = (
     Option("from_scratch", False, "Start from fresh weights instead of the current ones."),
     Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31 - 1),
 )
+
+
+_CUT = CutConfiguration()
+
+CORRECTION_OPTIONS = (
+    Option("reach_mm", _CUT.reach_mm, "Nothing farther from a stroke changes.", minimum=1, maximum=60),
+    Option(
+        "result", "auto", "label_map: all labels; auto: only the selected one where 3D Slicer's Scribbles panel asks.",
+        ("auto", "label_map"),
+    ),
+)  # fmt: skip
+
+
+def cut_configuration(values: Mapping[str, OptionValue]) -> CutConfiguration:
+    """The typed record of parsed ``CORRECTION_OPTIONS``."""
+    return CutConfiguration(reach_mm=int(values["reach_mm"]))
 
 
 def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfiguration:

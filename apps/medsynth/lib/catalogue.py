@@ -14,17 +14,20 @@ from lib.activelearning.discordant import DiscordanceOf, DiscordantFirstStrategy
 from lib.activelearning.random import RandomStrategy
 from lib.activelearning.ranked import MostDiverseStrategy, MostUncertainStrategy, UncertainAndDiverseStrategy
 from lib.activelearning.strategy import RankingStrategy
+from lib.infers.correction import BrainTumorEditInferTask, BrainTumorScribblesInferTask
 from lib.infers.generator import GeneratorInferTask
 from lib.infers.segmentation import BrainTumorSegmentationInferTask
 from lib.model_history import ModelHistory
 from lib.settings import Settings
 from lib.trainers.segmentation import BrainTumorSegmentationTrainTask
 from lib.trainers.synthesis import SynthesisTrainTask
+from medsynth_app.segmentation.correction.session import OpenCases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 
 SEGMENTATION = "brain_tumor_segmentation"
+SCRIBBLES, EDIT = "brain_tumor_scribbles", "brain_tumor_edit"
 
 
 def segmentation_network(settings: Settings) -> CurrentNetwork:
@@ -59,8 +62,11 @@ def build_strategies(assessment: CaseAssessment, discordance_of: DiscordanceOf) 
 
 def build_infer_tasks(settings: Settings) -> dict[str, InferTask]:
     """Inference tasks by name; segmentation first, because Slicer runs the first model that lists a label."""
+    network, open_cases = segmentation_network(settings), OpenCases()
     rows: dict[str, Callable[[], InferTask]] = {
-        SEGMENTATION: lambda: BrainTumorSegmentationInferTask(segmentation_network(settings)),
+        SEGMENTATION: lambda: BrainTumorSegmentationInferTask(network),
+        SCRIBBLES: lambda: BrainTumorScribblesInferTask(network, open_cases),
+        EDIT: lambda: BrainTumorEditInferTask(network, open_cases),
         **{task: partial(GeneratorInferTask, task, synthesis_weights(settings)) for task in CATALOGUE.tasks},
     }
     return {name: rows[name]() for name in rows if name in settings.models}

@@ -15,7 +15,7 @@ from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
 from medsynth_app.synthesis.catalogue import CATALOGUE
 
-MODEL_NAMES = ("brain_tumor_segmentation", *CATALOGUE.tasks)
+MODEL_NAMES = ("brain_tumor_segmentation", "brain_tumor_scribbles", "brain_tumor_edit", *CATALOGUE.tasks)
 ORIGIN_PATTERN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 DEFAULT_TRAINERS = ("brain_tumor_segmentation",)
 TRAINER_NAMES = (*DEFAULT_TRAINERS, *CATALOGUE.trainer_names)

@@ -71,7 +71,7 @@ class BrainTumorSegmentationInferTask(InferTask):
         read = time.perf_counter()
         result = segment(volume, network, inference_configuration(options), configuration.modalities)
         segmented = time.perf_counter()
-        path = _temporary_file(str(options["result_extension"]))
+        path = temporary_file(str(options["result_extension"]))
         try:
             write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
         except BaseException:
@@ -96,7 +96,8 @@ class BrainTumorSegmentationInferTask(InferTask):
         }
 
 
-def _temporary_file(ending: str) -> Path:
+def temporary_file(ending: str) -> Path:
+    """An empty file of our own, with that ending."""
     handle, name = tempfile.mkstemp(suffix=ending, prefix="medsynth-")
     os.close(handle)
     return Path(name)

@@ -1,0 +1,1 @@
+"""Strokes of an annotator turn into a corrected label map."""

@@ -1,0 +1,110 @@
+"""Where the network is in doubt: entropy of its class probabilities, where to look first, how large labels may be.
+
+Entropy finds a network's own errors well inside the brain (measured on four gliomas: area under the curve .91 to .98,
+within 5 mm of the tumour .60 to .89), so it says where a reader's minutes are best spent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from medsynth_app.segmentation.transforms import PreparedCase, restore_labels
+from medsynth_app.vocabulary import TumorLabel
+
+LOOK_AT_PERCENT = 50
+"""Of the largest entropy: connected voxels above it are a place to look at."""
+LEAST_PLACE_ML = 0.05
+MOST_PLACES = 10
+SURE, POSSIBLE = 0.7, 0.3
+"""Probabilities from which on a voxel counts for the smallest and for the largest volume of a label."""
+
+
+@dataclass(frozen=True)
+class DoubtfulPlace:
+    """A connected region of doubt.
+
+    Attributes:
+        voxel: index [i, j, k] of its most doubtful voxel, in the image.
+        ras_mm: the same point in RAS mm.
+        volume_ml: of the region.
+        doubt: mean doubt in per cent of the largest entropy.
+    """
+
+    voxel: tuple[int, int, int]
+    ras_mm: tuple[float, float, float]
+    volume_ml: float
+    doubt: float
+
+
+def doubt_percent(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy of class probabilities in per cent of the largest possible.
+
+    Args:
+        probabilities: (K, X, Y, Z), sums over K are 1.
+
+    Returns:
+        (X, Y, Z) uint8, 0 (certain) to 100 (all classes alike).
+    """
+    certain = probabilities.max(axis=0) > 0.999
+    result = np.zeros(certain.shape, dtype=np.uint8)
+    open_question = np.maximum(probabilities[:, ~certain].astype(np.float32), 1e-7)
+    entropy = -(open_question * np.log(open_question)).sum(axis=0) / np.log(len(probabilities))
+    result[~certain] = np.clip(np.rint(100 * entropy), 0, 100).astype(np.uint8)
+    return result
+
+
+def on_image_grid(doubt: np.ndarray, prepared: PreparedCase) -> np.ndarray:
+    """Doubt on the grid of the prepared image -> (X, Y, Z) uint8 on the grid of the image that came in."""
+    return restore_labels(doubt, prepared)
+
+
+def doubtful_places(doubt: np.ndarray, affine: np.ndarray) -> list[DoubtfulPlace]:
+    """Where to look first: connected regions by doubt times size, the most important first.
+
+    Args:
+        doubt: (X, Y, Z) uint8 per cent, on the image's grid.
+        affine: (4, 4) voxel -> RAS mm.
+    """
+    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    regions, count = ndimage.label(doubt >= LOOK_AT_PERCENT, structure=np.ones((3, 3, 3)))
+    if count == 0:
+        return []
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    sums = np.bincount(regions.ravel(), weights=doubt.ravel(), minlength=count + 1)
+    order = np.argsort(-sums[1:], kind="stable")[:MOST_PLACES] + 1
+    boxes = ndimage.find_objects(regions)
+    places = []
+    for region in order:
+        volume = float(sizes[region]) * voxel_ml
+        if volume < LEAST_PLACE_ML:
+            continue
+        box = boxes[region - 1]
+        inner = np.where(regions[box] == region, doubt[box], 0)
+        offset = np.unravel_index(int(inner.argmax()), inner.shape)
+        i, j, k = (int(side.start + step) for side, step in zip(box, offset))
+        x, y, z = (round(float(v), 2) for v in affine[:3, :3] @ (i, j, k) + affine[:3, 3])
+        doubt_mean = round(float(sums[region] / sizes[region]), 1)
+        places.append(DoubtfulPlace((i, j, k), (x, y, z), round(volume, 3), doubt_mean))
+    return places
+
+
+def volume_intervals_ml(probabilities: np.ndarray, voxel_ml: float) -> dict[str, tuple[float, float]]:
+    """Smallest and largest volume of each label, by how sure the network is.
+
+    Args:
+        probabilities: (4, X, Y, Z) class probabilities.
+        voxel_ml: volume of a voxel.
+
+    Returns:
+        label name -> volume in ml of what is surely and of what is possibly it.
+    """
+    return {
+        label.label_name: (
+            round(float((probabilities[label] >= SURE).sum()) * voxel_ml, 3),
+            round(float((probabilities[label] >= POSSIBLE).sum()) * voxel_ml, 3),
+        )
+        for label in TumorLabel
+    }
