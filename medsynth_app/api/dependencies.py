@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -17,6 +18,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from medsynth_app.api.uploads import VOLUME_ENDINGS, UploadLimits, received
 from medsynth_app.audit import AuditTrail
 from medsynth_app.clinical.clinic import Clinic
 from medsynth_app.errors import (
@@ -64,6 +66,11 @@ def get_clinic() -> Clinic:
 def get_studies() -> Studies | None:
     """The application's cases; None where it has none."""
     return None
+
+
+def get_upload_limits() -> UploadLimits:
+    """How large uploads may be; the application's own limits where it has any."""
+    return UploadLimits()
 
 
 def get_readiness() -> Mapping[str, bool]:
@@ -128,6 +135,9 @@ async def receive_body(request: Request) -> Received:
     return Received(_json(content, "body"))
 
 
+Body = Annotated[Received, Depends(receive_body)]
+
+
 async def _receive_form(request: Request) -> Received:
     try:
         form = await request.form(max_files=4, max_fields=10)
@@ -138,6 +148,19 @@ async def _receive_form(request: Request) -> Received:
         raise MalformedRequestError("params: must be a text field with a JSON object, not a file")
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
     return Received(_json(params.encode(), "params"), files)
+
+
+def receive_files(body: Body, limits: Annotated[UploadLimits, Depends(get_upload_limits)]) -> Iterator[dict[str, Path]]:
+    """The files of a request as temporary files, before anything else is looked at; removed after the answer.
+
+    Raises:
+        UnsupportedKindError, TooLargeError: as ``received``.
+    """
+    with ExitStack() as uploads:
+        yield {
+            name: uploads.enter_context(received(upload, limits, name[:40], VOLUME_ENDINGS))
+            for name, upload in body.files.items()
+        }
 
 
 def _json(content: bytes, name: str) -> Any:  # noqa: ANN401 - untrusted
@@ -153,4 +176,4 @@ def _no_constant(name: str) -> None:
 
 ClinicHere = Annotated[Clinic, Depends(get_clinic)]
 StudiesHere = Annotated[Studies | None, Depends(get_studies)]
-Body = Annotated[Received, Depends(receive_body)]
+Files = Annotated[Mapping[str, Path], Depends(receive_files)]

@@ -44,7 +44,7 @@ from medsynth_app.api.access import login
 from medsynth_app.api.access.account_source import AccountSource
 from medsynth_app.api.access.credentials import Credentials
 from medsynth_app.api.access.gate import Gate
-from medsynth_app.api.dependencies import get_audit, get_readiness
+from medsynth_app.api.dependencies import get_audit, get_readiness, get_upload_limits
 from medsynth_app.api.error_handlers import add_error_handlers, error_response
 from medsynth_app.api.json_logs import write_json_logs
 from medsynth_app.api.metrics import Metrics, get_metrics
@@ -76,6 +76,7 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
         _replace(server, router)
     mount_clinic(server, app.clinic, app.datastore())
     server.dependency_overrides[get_audit] = lambda: app.audit
+    server.dependency_overrides[get_upload_limits] = lambda: app.settings.upload_limits
     server.dependency_overrides[get_metrics] = lambda: metrics
     server.dependency_overrides[get_readiness] = functools.partial(readiness, app)
     for route in server.router.routes:

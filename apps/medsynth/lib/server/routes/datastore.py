@@ -16,9 +16,9 @@ from lib.datastore import FINAL, KEY_VERSION, CaseDatastore, check_tag
 from lib.inference import parse_params
 from lib.server.dataset_archive import write_archive
 from lib.server.routes.activelearning import annotator_of
-from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.api.open_file import OpenFileResponse
+from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.files import file_digest
 from medsynth_app.imaging.cases import image_stem
@@ -63,7 +63,7 @@ def build_router(
     ) -> dict[str, str]:
         info = _client_info(params)
         name = image or case_name(image_stem(Path(file.filename or "upload").name))
-        with received(file, settings) as path:
+        with received(file, settings.upload_limits) as path:
             return {"image": datastore.add_image(name, str(path), info)}
 
     @router.delete("/", include_in_schema=False)
@@ -97,7 +97,7 @@ def build_router(
     ) -> dict[str, Any]:
         info = _client_info(params)
         info["author"] = annotator_of(info)
-        with received(label, settings, "label") as path:
+        with received(label, settings.upload_limits, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
         answer: dict[str, Any] = {"image": image, "label": label_id}
         if (tag or FINAL) == FINAL:

@@ -19,9 +19,9 @@ from starlette.background import BackgroundTask
 from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import check_model, parse_params
 from lib.server.queue import InferenceQueue, QueueLimits
-from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.api.metrics import Metrics
+from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, MedSynthError
 
 OCTET_STREAM = "application/octet-stream"
@@ -110,7 +110,7 @@ class _Work:
         """Write what came to temporary files."""
         for upload, key, field in ((file, "upload", "file"), (label, "label", "label")):
             if upload is not None:
-                path = self._uploads.enter_context(received(upload, self.app.settings, field))
+                path = self._uploads.enter_context(received(upload, self.app.settings.upload_limits, field))
                 self.request[key] = path
 
     def __call__(self) -> dict[str, Any]:
