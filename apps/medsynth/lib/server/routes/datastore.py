@@ -29,6 +29,9 @@ SERVER_INFO_KEYS = (
 )  # fmt: skip
 """What only the server writes into what is stored about a case or label."""
 
+LARGEST_INFO = 1 << 16
+"""Characters of JSON that are kept beside a case or label; the index holds all of them in memory."""
+
 
 def build_router(
     datastore: CaseDatastore, settings: Settings, on_save_label: Callable[[str, str], object]
@@ -144,6 +147,8 @@ def build_router(
 
 
 def _client_info(text: str) -> dict[str, Any]:
+    if len(text) > LARGEST_INFO:
+        raise InvalidValueError(f"params, info: {len(text)} characters are more than the {LARGEST_INFO} that are kept")
     return {key: value for key, value in parse_params(text).items() if key not in SERVER_INFO_KEYS}
 
 

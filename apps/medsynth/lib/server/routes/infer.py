@@ -71,7 +71,8 @@ def build_router(app: InferringApp, metrics: Metrics) -> APIRouter:
         if session_id:
             raise InvalidValueError("session_id: sessions are not offered; upload the image as a case")
         check_model(app.infers(), model)
-        request: dict[str, Any] = {"model": model, "image": image, "params": parse_params(params)}
+        given = await run_in_threadpool(parse_params, params)
+        request: dict[str, Any] = {"model": model, "image": image, "params": given}
         if not image and file is None and app.requires_image(model):
             raise MalformedRequestError("image: name a case (?image=...) or upload a file")
         if output is Output.dicom_seg:
