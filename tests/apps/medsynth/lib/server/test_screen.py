@@ -196,7 +196,8 @@ def call(parts: list[bytes | None]) -> tuple[int, dict[str, Any]]:
         sent.append(message)
 
     scope = {
-        "type": "http", "method": "PUT", "path": "/datastore/", "raw_path": b"/datastore/", "query_string": b"", "http_version": "1.1",
+        "type": "http", "method": "PUT", "path": "/datastore/",
+        "raw_path": b"/datastore/", "query_string": b"", "http_version": "1.1",
         "headers": [(b"content-type", b"multipart/form-data; boundary=b")], "client": None, "server": None,
         "scheme": "http", "root_path": "",
     }  # fmt: skip
