@@ -139,7 +139,7 @@ def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
         background.build_router(app.case_models(), app.audit),
         scoring.build_router(app.rounds),
         logs.build_router(Path(app.app_dir) / "logs" / "app.log"),
-        proxy.build_router(_dicomweb_server(app.studies)),
+        proxy.build_router(_dicomweb_server(app.studies), stopping=app.stopping),
         build_clinic_router(),
         page.router,
     ]
