@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
 from lib.server.folder_lock import hold_folder
 from lib.server.hardening import harden
+from lib.server.stopping import Stopping
+from lib.server.temporary_folder import TemporaryFolder
 from lib.settings import Settings
 from lib.thumbnails import CaseThumbnails
 from monailabel.config import settings as monailabel_settings
@@ -128,6 +131,7 @@ class MedSynthApp(MONAILabelApp):
         assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
         self.folder_lock = hold_folder(store.root)
         remember_server()
+        self._begin_to_serve()
         super().on_init_complete()
         self.clinic.start()
         harden(server, self)
@@ -135,6 +139,13 @@ class MedSynthApp(MONAILabelApp):
         server.dependency_overrides[get_weights_store] = lambda: synthesis_weights(self.settings)
         thumbnails = CaseThumbnails(store)
         server.dependency_overrides[get_thumbnails] = lambda: thumbnails
+
+    def _begin_to_serve(self) -> None:
+        """What needs the event loop: listen to the signals that end the server, and clean up behind it."""
+        self.stopping = Stopping()
+        self.stopping.watch()
+        self.temporary_folder = TemporaryFolder()
+        self._at_the_end = asyncio.get_running_loop().create_task(self.temporary_folder.remove_at_the_end())
 
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""

@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import numpy as np
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from medsynth_app.api.uploads import VOLUME_ENDINGS, UploadLimits, received
 from medsynth_app.audit import AuditTrail
 from medsynth_app.clinical.clinic import Clinic
 from medsynth_app.errors import (
@@ -27,6 +29,7 @@ from medsynth_app.errors import (
     UnsupportedKindError,
 )
 from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.json_values import parse_json
 from medsynth_app.request_context import NOBODY, acting_user
 
 LARGEST_JSON_BYTES = 1 << 20
@@ -64,6 +67,11 @@ def get_clinic() -> Clinic:
 def get_studies() -> Studies | None:
     """The application's cases; None where it has none."""
     return None
+
+
+def get_upload_limits() -> UploadLimits:
+    """How large uploads may be; the application's own limits where it has any."""
+    return UploadLimits()
 
 
 def get_readiness() -> Mapping[str, bool]:
@@ -125,7 +133,10 @@ async def receive_body(request: Request) -> Received:
     content = await request.body()
     if len(content) > LARGEST_JSON_BYTES:
         raise TooLargeError(f"body: {len(content)} bytes; allowed: up to {LARGEST_JSON_BYTES}")
-    return Received(_json(content, "body"))
+    return Received(await run_in_threadpool(_json, content, "body"))
+
+
+Body = Annotated[Received, Depends(receive_body)]
 
 
 async def _receive_form(request: Request) -> Received:
@@ -137,20 +148,26 @@ async def _receive_form(request: Request) -> Received:
     if not isinstance(params, str):
         raise MalformedRequestError("params: must be a text field with a JSON object, not a file")
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
-    return Received(_json(params.encode(), "params"), files)
+    return Received(await run_in_threadpool(_json, params.encode(), "params"), files)
+
+
+def receive_files(body: Body, limits: Annotated[UploadLimits, Depends(get_upload_limits)]) -> Iterator[dict[str, Path]]:
+    """The files of a request as temporary files, before anything else is looked at; removed after the answer.
+
+    Raises:
+        UnsupportedKindError, TooLargeError: as ``received``.
+    """
+    with ExitStack() as uploads:
+        yield {
+            name: uploads.enter_context(received(upload, limits, name[:40], VOLUME_ENDINGS))
+            for name, upload in body.files.items()
+        }
 
 
 def _json(content: bytes, name: str) -> Any:  # noqa: ANN401 - untrusted
-    try:
-        return json.loads(content.decode() or "{}", parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise MalformedRequestError(f"{name}: is not JSON") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
+    return parse_json(content or b"{}", name, constants=False)
 
 
 ClinicHere = Annotated[Clinic, Depends(get_clinic)]
 StudiesHere = Annotated[Studies | None, Depends(get_studies)]
-Body = Annotated[Received, Depends(receive_body)]
+Files = Annotated[Mapping[str, Path], Depends(receive_files)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import reprlib
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -58,10 +59,15 @@ def answer_validation(request: Request, error: Exception) -> JSONResponse:
     for entry in error.errors()[:5]:
         place = ".".join(str(part) for part in entry["loc"][1:]) or str(entry["loc"][0])
         malformed |= entry["type"] == "json_invalid"
-        parts.append(f"{place}: {entry['msg']}, got {str(entry.get('input'))[:60]!r}")
+        parts.append(f"{place}: {entry['msg']}, got {_shown(entry.get('input'))!r}")
     return error_response(
         400 if malformed else 422, "; ".join(parts), "malformed" if malformed else "invalid_value"
     )
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value, however large it is."""
+    return (value if isinstance(value, str) else reprlib.repr(value))[:60]
 
 
 def answer_os_error(request: Request, error: Exception) -> JSONResponse:
@@ -83,6 +89,8 @@ def answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
     if isinstance(error.__cause__, OSError) and error.__cause__.errno in STORAGE_FULL:
         return answer_os_error(request, error.__cause__)  # while the body was being received
+    if isinstance(error.__cause__, MedSynthError):
+        return answer_deliberate(request, error.__cause__)  # FastAPI wraps what the body's parser raised
     try:
         code = HTTPStatus(error.status_code).name.lower()
     except ValueError:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from starlette.datastructures import UploadFile
 
 from medsynth_app.api.dependencies import Studies
 from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, label_version
-from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError, UnsupportedKindError
-from medsynth_app.imaging.expanded_size import check_expanded_size
+from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError
 from medsynth_app.imaging.labels import read_submitted_label
-from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
+from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.volume import Volume
 
 TAG_ORDER = ("final", "original")
@@ -55,8 +50,13 @@ def current_version(studies: Studies, case: str, tag: str) -> str:
     return stored_images(studies, case, tag).label_version
 
 
-def uploaded_images(studies: Studies | None, case: str | None, files: Mapping[str, UploadFile]) -> TumorImages:
+def uploaded_images(studies: Studies | None, case: str | None, files: Mapping[str, Path]) -> TumorImages:
     """Image and label of a request; the image may be that of a stored case.
+
+    Args:
+        studies: cases of the server.
+        case: name of one of them, for its image.
+        files: what was sent, by the names of the form's fields.
 
     Raises:
         MalformedRequestError: a file is missing, or there is one too many.
@@ -67,39 +67,15 @@ def uploaded_images(studies: Studies | None, case: str | None, files: Mapping[st
         raise MalformedRequestError(f"files: {', '.join(strange)[:60]!r} received; allowed: image, label")
     if "label" not in files or ("image" not in files and not case):
         raise MalformedRequestError("files: image and label are needed, or label and the name of a case")
-    with ExitStack() as uploads:
-        paths = {name: uploads.enter_context(saved_upload(file, name)) for name, file in files.items()}
-        if "image" not in paths:
-            if studies is None:
-                raise NotFoundError("case: this server holds no cases; send an image", code="unknown_case")
-            return images_of_case(studies.case(str(case)), paths["label"], "")
-        volume = read_volume(paths["image"], "image")
-        if volume.array.shape[0] != 1:
-            raise InvalidValueError(
-                f"image: must be one 3-D sequence, has {volume.array.shape[0]} channels", code="not_scalar"
-            )
-        volume = Volume(volume.array.astype(np.float32), volume.affine)
-        labels = read_submitted_label(paths["label"], volume)
-        return TumorImages(f"upload-{label_version(labels)[:8]}", volume, labels)
-
-
-@contextmanager
-def saved_upload(upload: UploadFile, field: str) -> Iterator[Path]:
-    """An upload as a temporary file, removed whatever happens; of the client's name only the ending is used.
-
-    Raises:
-        UnsupportedKindError: unknown ending.
-    """
-    name = (upload.filename or "").lower()
-    ending = next((each for each in (".nii.gz", *IMAGE_ENDINGS) if name.endswith(each)), None)
-    if ending is None:
-        raise UnsupportedKindError(f"{field}: is of an unknown kind, allowed are {', '.join(IMAGE_ENDINGS)}")
-    folder = Path(tempfile.mkdtemp(prefix="medsynth-"))
-    try:
-        path = folder / f"{field}{ending}"
-        with open(path, "wb") as target:
-            shutil.copyfileobj(upload.file, target)
-        check_expanded_size(path, field)
-        yield path
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if "image" not in files:
+        if studies is None:
+            raise NotFoundError("case: this server holds no cases; send an image", code="unknown_case")
+        return images_of_case(studies.case(str(case)), files["label"], "")
+    volume = read_volume(files["image"], "image")
+    if volume.array.shape[0] != 1:
+        raise InvalidValueError(
+            f"image: must be one 3-D sequence, has {volume.array.shape[0]} channels", code="not_scalar"
+        )
+    volume = Volume(volume.array.astype(np.float32), volume.affine)
+    labels = read_submitted_label(files["label"], volume)
+    return TumorImages(f"upload-{label_version(labels)[:8]}", volume, labels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,7 +18,8 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, MedSynthError
+from medsynth_app.imaging.nifti_file import open_nifti
 
 SYNTHETIC_PREFIX = "SYNTHETIC"
 DESCRIP_BYTES = 79
@@ -112,9 +114,9 @@ def is_marked_synthetic(path: Path) -> bool:
             start = file.read(HEADER_BYTES)
         if start.startswith((b"NRRD", b"\x89PNG")):
             return MARK_KEY.encode() in start
-        image: Any = nib.load(path)
+        image: Any = open_nifti(path, path.name)
         return is_synthetic(image)
-    except (ImageFileError, OSError, EOFError, ValueError, KeyError):
+    except (MedSynthError, ImageFileError, OSError, EOFError, ValueError, KeyError, zlib.error):
         return False
 
 
@@ -124,8 +126,8 @@ def mark_of_file(path: Path) -> SyntheticMark | None:
     Where ITK dropped the record, what ``descrip`` says is left of it.
     """
     try:
-        image: Any = nib.load(path)
-    except (ImageFileError, OSError, EOFError):
+        image: Any = open_nifti(path, path.name)
+    except (MedSynthError, ImageFileError, OSError, EOFError, ValueError, zlib.error):
         return None
     record = read_mark(image)
     mark = None if record is None else _mark_of_record(record)

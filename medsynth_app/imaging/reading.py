@@ -15,6 +15,9 @@ from nibabel.spatialimages import HeaderDataError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
 from medsynth_app.imaging.geometry import corner_distance, same_grid
+from medsynth_app.imaging.nifti_file import check_voxel_bytes, open_nifti
+from medsynth_app.imaging.nrrd import image_shape, read_nrrd
+from medsynth_app.imaging.nrrd_header import read_nrrd_header
 from medsynth_app.imaging.volume import Volume
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
@@ -99,9 +102,10 @@ def read_channels(paths: list[Path], names: list[str] | None = None) -> Volume:
 
 def _read_nifti(path: Path, name: str) -> Volume:
     try:
-        image: Any = nib.load(path)
+        image: Any = open_nifti(path, name)
         _check_shape(image.shape, name)
         _check_type(image.get_data_dtype(), name)
+        check_voxel_bytes(image, name)
         _check_forms(image, name)
         array = _voxels(image)
     except (
@@ -167,36 +171,9 @@ def _check_forms(image: nib.Nifti1Image, name: str) -> None:
 
 
 def _read_nrrd(path: Path, name: str) -> Volume:
-    import SimpleITK as sitk  # noqa: PLC0415 - 0.5 s to import, needed for this format only
-
-    _refuse_detached(path, name)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("NrrdImageIO")
-    reader.SetFileName(str(path))
+    header = read_nrrd_header(path, name)
+    _check_shape(image_shape(header, name), name)
     try:
-        reader.ReadImageInformation()
-        if reader.GetDimension() != 3:
-            raise InvalidValueError(f"{name}: must be a 3-D image, has {reader.GetDimension()} dimensions")
-        _check_shape((*reader.GetSize(), reader.GetNumberOfComponents()), name)
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise UnsupportedKindError(f"{name}: not a readable NRRD file") from error
-    array = sitk.GetArrayFromImage(image)
-    array = array[None] if array.ndim == 3 else np.moveaxis(array, -1, 0)
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    affine = np.eye(4)
-    affine[:3, :3] = direction * np.array(image.GetSpacing())
-    affine[:3, 3] = image.GetOrigin()
-    _check_type(array.dtype, name)
-    array = np.ascontiguousarray(array.transpose(0, 3, 2, 1))
-    return _named_volume(array, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, name)
-
-
-def _refuse_detached(path: Path, name: str) -> None:
-    """An NRRD header may name other files as its voxels: an upload must not open the server's files."""
-    with path.open("rb") as file:
-        for line in file:
-            if line in (b"\n", b"\r\n"):
-                return
-            if line.split(b":")[0].lower().replace(b" ", b"") == b"datafile":
-                raise InvalidValueError(f"{name}: names other files as its voxels, must be a single file")
+        return read_nrrd(path, header, name)
+    except InvalidValueError as error:
+        raise error if error.message.startswith(name) else InvalidValueError(f"{name}: {error.message}") from error

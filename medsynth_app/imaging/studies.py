@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 import nibabel as nib
 from nibabel.filebasedimages import ImageFileError
 
-from medsynth_app.errors import InvalidValueError, UnsupportedKindError
+from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles, case_in_folder, image_stem, sequence_of
+from medsynth_app.imaging.nifti_file import check_voxel_bytes, open_nifti
 from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name
 from medsynth_app.vocabulary import Modality
 
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 CASE_NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
+PICTURE_FORMATS = ("PNG", "JPEG")
+"""What Pillow may take a picture for. Left alone it looks at the first bytes only, whatever the ending says, and hands
+PostScript to Ghostscript."""
 RESERVED_NAMES = ("labels", "logs", "model")
 
 
@@ -152,9 +157,9 @@ def _channel_count(path: Path) -> int:
     if not path.name.lower().endswith(NIFTI_ENDINGS):
         return 1
     try:
-        header: Any = nib.load(path)
+        header: Any = open_nifti(path, path.name)
         shape = header.shape
-    except (ImageFileError, OSError, EOFError, ValueError):
+    except (MedSynthError, ImageFileError, OSError, EOFError, ValueError, zlib.error):
         return 1
     return shape[3] if len(shape) == 4 else 1
 
@@ -192,10 +197,11 @@ def _cut_channel(path: Path, name: str, modality: str, cache: Path) -> Path:
     if target.exists() and target.stat().st_mtime >= path.stat().st_mtime:
         return target
     try:
-        image: Any = nib.load(path)
+        image: Any = open_nifti(path, name)
+        check_voxel_bytes(image, name)
         channel = [m.value for m in Modality].index(modality)
         picture = nib.Nifti1Image(image.dataobj[..., channel], image.affine, image.header)
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise UnsupportedKindError(f"{name}: not a readable NIfTI file (.nii or .nii.gz)") from error
     with whole_file(target) as beside:
         nib.save(picture, beside)

@@ -11,7 +11,7 @@ from medsynth_app.errors import UnsupportedKindError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.imaging.studies import PICTURE_ENDINGS
+from medsynth_app.imaging.studies import PICTURE_ENDINGS, PICTURE_FORMATS
 from medsynth_app.imaging.volume import Volume
 
 THUMBNAIL_PIXELS = 96
@@ -61,7 +61,7 @@ def thumbnail_file(source: Path, target: Path) -> Path:
 
 def _picture_thumbnail(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
             if picture.width * picture.height > LARGEST_PICTURE_PIXELS:
                 raise UnsupportedKindError(f"image: {picture.width} x {picture.height} pixels are too many to show")
             return _framed(picture.convert("RGB"), picture.size)

@@ -6,6 +6,7 @@ it. A file that cannot be trusted is refused with its name.
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from medsynth_app.errors import InvalidValueError, NotFoundError, TooLargeError,
 from medsynth_app.imaging.dicom.series_facts import says_synthetic
 from medsynth_app.imaging.expanded_size import check_expanded_size
 from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.nifti_file import open_nifti
+from medsynth_app.imaging.studies import PICTURE_FORMATS
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
 DICOM_ENDINGS = (".dcm", ".ima")
@@ -71,7 +74,7 @@ def read_mask(path: Path, name: str | None = None) -> Image.Image:
 
 def _read_encoded(path: Path, name: str) -> Image.Image:
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
             _check_size(picture.size, name)
             if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
                 return _grey(np.asarray(picture, dtype=np.float32), name)
@@ -107,7 +110,7 @@ def _read_dicom(path: Path, name: str) -> Image.Image:
 
 def _read_nifti(path: Path, name: str) -> Image.Image:
     try:
-        image: Any = nib.load(path)
+        image: Any = open_nifti(path, name)
         shape = tuple(int(n) for n in image.shape)
         if len(shape) > 2 and int(np.prod(shape[2:])) != 1:
             raise InvalidValueError(f"{name}: must be one slice, has shape {shape}")
@@ -115,7 +118,7 @@ def _read_nifti(path: Path, name: str) -> Image.Image:
         if len(shape) == 3:
             image = nib.as_closest_canonical(image)
         flat = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:2])
-    except (ImageFileError, OSError, EOFError, ValueError, TypeError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise UnsupportedKindError(f"{name}: cannot be decoded as a NIfTI slice") from error
     return _grey(flat[::-1, ::-1].T, name)
 

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.finite import finite
+from lib.index_file import read_index
 from lib.label_versions import LabelVersion, LabelVersions
 from medsynth_app.active_learning.facts import checksum_of
 from medsynth_app.errors import (
@@ -559,7 +560,7 @@ class CaseDatastore(LocalDatastore):
         if not path.exists():
             return
         try:
-            model = LocalDatastoreModel.model_validate_json(path.read_bytes())
+            model = read_index(path.read_bytes())
         except ValueError:
             logger.error("%s is broken; it is put aside and rebuilt from the folder", path.name)
             if not self.read_only:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 
 from lib.clinical_service import ClinicalService, cross_check_mask, split_intake
 from lib.datastore import CaseDatastore, check_tag
-from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.errors import MalformedRequestError, NotFoundError
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies import Study, open_study
+from medsynth_app.json_values import parse_json
 
 VIEWER_KEYS = (
     "client_id", "result_dtype", "restore_label_idx", "label_info", "user", "session", "session_id", "logging",
@@ -33,23 +33,14 @@ def parse_params(text: str) -> dict[str, Any]:
     """The form field ``params`` as a mapping.
 
     Raises:
-        InvalidValueError: not JSON, or no JSON object (400).
+        MalformedRequestError: not JSON, no JSON object, or one that could not be stored (400).
     """
-    try:
-        params = json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise _malformed("params: is not JSON") from error
+    params = parse_json(text, "params") if text.strip() else {}
     if not isinstance(params, dict):
-        raise _malformed(
+        raise MalformedRequestError(
             f'params: must be a JSON object like {{"option": value}}, got {type(params).__name__}'
         )
     return params
-
-
-def _malformed(message: str) -> InvalidValueError:
-    error = InvalidValueError(message, code="malformed")
-    error.status = 400
-    return error
 
 
 def run_inference(

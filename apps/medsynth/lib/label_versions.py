@@ -22,6 +22,7 @@ from medsynth_app.errors import NotFoundError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.labels import write_label
 from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.json_values import mended
 
 logger = logging.getLogger(__name__)
 
@@ -162,10 +163,10 @@ class LabelVersions:
 
 def _read(path: Path) -> LabelVersion | None:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = mended(json.loads(path.read_text(encoding="utf-8")))
         return LabelVersion(
             int(path.stem), float(record["seconds"]), str(record["author"]), bool(record["deleted"]), record["info"]
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         logger.error("a label version cannot be read and is passed over")
         return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsynth_app.accounts import USERS_VARIABLE, default_users_file
+from medsynth_app.api.uploads import UploadLimits
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
 from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES
@@ -67,6 +68,11 @@ class Settings:
     insecure: bool = False
     cors_origins: tuple[str, ...] = ()
     may_write: bool = True
+
+    @property
+    def upload_limits(self) -> UploadLimits:
+        """How large a file of a client may be, for every route that takes one."""
+        return UploadLimits(self.maximum_upload_mb, self.maximum_volume_mb)
 
     @classmethod
     def from_conf(cls, conf: Mapping[str, str], app_folder: Path) -> Settings:

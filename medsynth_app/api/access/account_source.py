@@ -23,7 +23,7 @@ class AccountSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._mutex = threading.Lock()
         if not path.is_file():
             raise MedSynthError(f"users: there is no file {path.name!r}; `medsynth users add NAME` makes it")
@@ -40,13 +40,13 @@ class AccountSource:
             try:
                 signature = self._look()
                 if signature != self._signature:
-                    self._book = load_accounts(self._path)
+                    self._book = load_accounts(self.path)
                     self._signature = signature
             except (OSError, MedSynthError) as error:
-                logger.error("the users file %s cannot be read: %s", self._path.name, type(error).__name__)
+                logger.error("the users file %s cannot be read: %s", self.path.name, type(error).__name__)
                 raise OverloadedError("login: the server cannot read its users", code="login_unavailable") from error
             return self._book
 
     def _look(self) -> tuple[int, int, int]:
-        facts = self._path.stat()
+        facts = self.path.stat()
         return facts.st_mtime_ns, facts.st_size, facts.st_ino

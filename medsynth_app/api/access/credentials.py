@@ -15,7 +15,8 @@ from http.cookies import CookieError, SimpleCookie
 from medsynth_app.accounts import Account, AccountBook
 from medsynth_app.api.access.account_source import AccountSource
 from medsynth_app.api.access.failed_logins import FailedLogins
-from medsynth_app.api.access.sessions import account_of_session, is_session, is_signed_here
+from medsynth_app.api.access.revoked_sessions import RevokedSessions
+from medsynth_app.api.access.sessions import account_of_session, end_of_session, is_session, is_signed_here
 from medsynth_app.errors import BusyError
 
 COOKIE = "medsynth_session"
@@ -52,11 +53,18 @@ class Credentials:
     Args:
         accounts: the users.
         failures: who guessed how often.
+        revoked: sessions that were ended; kept beside the users file by default.
     """
 
-    def __init__(self, accounts: AccountSource, failures: FailedLogins | None = None) -> None:
+    def __init__(
+        self,
+        accounts: AccountSource,
+        failures: FailedLogins | None = None,
+        revoked: RevokedSessions | None = None,
+    ) -> None:
         self.accounts = accounts
         self.failures = failures or FailedLogins()
+        self.revoked = revoked or RevokedSessions(accounts.path.with_name(f".{accounts.path.name}.revoked"))
         # A viewer that uses Basic sends its password with every file: scrypt once is enough. Kept as a keyed digest.
         self._known: OrderedDict[bytes, str] = OrderedDict()
         self._known_key = secrets.token_bytes(32)
@@ -75,8 +83,20 @@ class Credentials:
             return Caller(self._by_basic(value.strip(), address), sent_something=True)
         cookie = _cookie(headers.get(b"cookie", b""))
         if cookie:
-            return Caller(account_of_session(book, cookie), by_cookie=True, sent_something=True)
+            return Caller(self._by_session(book, cookie), by_cookie=True, sent_something=True)
         return Caller(None)
+
+    def log_out(self, headers: Mapping[bytes, bytes]) -> None:
+        """End the session that these headers carry, in a cookie or as a bearer; other credentials are left alone."""
+        kind, _, value = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
+        book = self.accounts.book()
+        for text in (value.strip() if kind.lower() == "bearer" else "", _cookie(headers.get(b"cookie", b""))):
+            ends = end_of_session(book, text)
+            if ends is not None:
+                self.revoked.add(text, ends)
+
+    def _by_session(self, book: AccountBook, text: str) -> Account | None:
+        return None if text in self.revoked else account_of_session(book, text)
 
     def log_in(self, name: str, secret: str, address: str) -> Account | None:
         """The account of a name and its password or token.
@@ -84,21 +104,22 @@ class Credentials:
         Raises:
             TooManyFailuresError: the address guessed too often.
         """
-        seconds = self.failures.seconds_to_wait(address, name)
-        if seconds:
-            raise TooManyFailuresError(seconds)
-        account = None
-        if len(name) <= LONGEST_SECRET and len(secret) <= LONGEST_SECRET:
-            account = self.accounts.book().by_password(name, secret)
-        if account is None:
-            self.failures.note(address, name[:64])
-        else:
-            self.failures.forget(address, name)
-        return account
+        with self.failures.turn(address):
+            seconds = self.failures.seconds_to_wait(address, name[:64])
+            if seconds:
+                raise TooManyFailuresError(seconds)
+            account = None
+            if len(name) <= LONGEST_SECRET and len(secret) <= LONGEST_SECRET:
+                account = self.accounts.book().by_password(name, secret)
+            if account is None:
+                self.failures.note(address, name[:64])
+            else:
+                self.failures.forget(address, name[:64])
+            return account
 
     def _by_bearer(self, book: AccountBook, text: str, address: str) -> Account | None:
         if is_session(text):
-            account = account_of_session(book, text)
+            account = self._by_session(book, text)
             guessed = account is None and not is_signed_here(book, text)
         else:
             account = book.by_token(text) if len(text) <= LONGEST_SECRET else None
@@ -122,12 +143,16 @@ class Credentials:
         digest = hmac.new(self._known_key, f"{name}:{secret}".encode(), hashlib.sha256).digest()
         if account is not None and self._known.get(digest) == account.stamp:
             return account
-        account = self.log_in(name, secret, address)
-        if account is not None:
-            self._known[digest] = account.stamp
-            while len(self._known) > _REMEMBERED_PASSWORDS:
-                self._known.popitem(last=False)
-        return account
+        with self.failures.turn(address):
+            # A viewer sends many requests at once: the first one is checked, the others find it here.
+            if account is not None and self._known.get(digest) == account.stamp:
+                return account
+            account = self.log_in(name, secret, address)
+            if account is not None:
+                self._known[digest] = account.stamp
+                while len(self._known) > _REMEMBERED_PASSWORDS:
+                    self._known.popitem(last=False)
+            return account
 
 
 def _cookie(header: bytes) -> str:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from medsynth_app.accounts import Role
 from medsynth_app.api.access.credentials import Caller, Credentials
-from medsynth_app.api.access.roles import CHANGING, needed_role
+from medsynth_app.api.access.roles import CHANGING, needed_role, path_of
 from medsynth_app.api.error_handlers import error_response
 from medsynth_app.errors import MedSynthError
 from medsynth_app.request_context import acting_user
@@ -65,7 +65,7 @@ class Gate:
         headers = dict(scope["headers"])
         if self.credentials is None:
             return self._refuse_stranger(scope, headers) or self._refuse_other_site(scope, headers, False)
-        needed = needed_role(scope["method"], _path(scope))
+        needed = needed_role(scope["method"], path_of(scope))
         if needed is None:
             return self._refuse_other_site(scope, headers, False)
         # Checking a password takes some 50 ms of computing: not on the event loop.
@@ -123,7 +123,7 @@ def _ask_to_log_in(scope: Scope, headers: Mapping[bytes, bytes], caller: Caller)
     wants_page = scope["method"] == "GET" and b"text/html" in headers.get(b"accept", b"")
     if wants_page and (not caller.sent_something or caller.by_cookie):
         query = scope.get("query_string", b"").decode("latin-1")
-        here = _path(scope) + (f"?{query}" if query else "")
+        here = path_of(scope) + (f"?{query}" if query else "")
         return RedirectResponse(f"{scope.get('root_path', '')}{LOGIN_PAGE}?next={quote(here, safe='')}", 303)
     text = "login: the credentials are wrong or over" if caller.sent_something else "login: credentials are needed"
     answer = error_response(401, text, "unauthorized")
@@ -139,14 +139,10 @@ def _refuse_role(caller: Caller, needed: Role) -> Response | None:
     )
 
 
-def _path(scope: Scope) -> str:
-    path, root = scope["path"], scope.get("root_path", "")
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
-
-
 def _address(scope: Scope) -> str:
+    """The caller's address; a Unix socket has none and is this machine, an empty one is nobody's."""
     client = scope.get("client")
-    return client[0] if client else ""
+    return (client[0] or "?") if client else ""
 
 
 def _host_name(host: str) -> str:

@@ -85,7 +85,9 @@ def build_router(credentials: Credentials | None) -> APIRouter:
         return answer
 
     @router.post("/medsynth/logout", include_in_schema=False)
-    def log_out() -> Response:
+    def log_out(request: Request) -> Response:
+        if credentials is not None:
+            credentials.log_out(dict(request.scope["headers"]))
         answer = RedirectResponse(LOGIN_PAGE, 303)
         answer.delete_cookie(COOKIE, path="/")
         return answer

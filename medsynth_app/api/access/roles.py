@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from medsynth_app.accounts import Role
 
@@ -54,10 +56,17 @@ RULES = (
     _rule(CHANGING, r"/medsynth/api/cross-check/[^/]+/(decision|free-text)", Role.REVIEWER),
     _rule(CHANGING, r"/medsynth/api/rounds/.*", Role.ADMIN),
     _rule(("POST",), r"/medsynth/api/symptoms/.*", Role.VIEWER),
+    _rule(READING, r"/medsynth/api/audit(/.*)?", Role.ADMIN),
     _rule(READING, r"/medsynth|/medsynth/.*", Role.VIEWER),
     _rule(CHANGING, r"/medsynth/.*", Role.ANNOTATOR),
 )
 """Deleting cases and labels, training, batch inference, weights and logs are an admin's: no row names them."""
+
+
+def path_of(scope: Mapping[str, Any]) -> str:
+    """The path of a request below the application's root."""
+    path, root = scope["path"], scope.get("root_path", "")
+    return path[len(root) :] or "/" if root and path.startswith(root) else path
 
 
 def needed_role(method: str, path: str) -> Role | None:

@@ -1,4 +1,7 @@
-"""Sessions: what a password is exchanged for. Signed, not stored, so a restart logs nobody out."""
+"""Sessions: what a password is exchanged for. Signed, not stored, so a restart logs nobody out.
+
+Those that were ended before their time are stored, see ``revoked_sessions``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
+from typing import Any
 
 from medsynth_app.accounts import Account, AccountBook
 
@@ -17,7 +22,11 @@ _LONGEST_TEXT = 1024
 
 def open_session(book: AccountBook, account: Account) -> str:
     """A text that stands for the account for `LIFETIME_SECONDS`."""
-    claims = {"name": account.name, "stamp": account.stamp, "expires": int(time.time()) + LIFETIME_SECONDS}
+    claims = {
+        "name": account.name, "stamp": account.stamp, "expires": int(time.time()) + LIFETIME_SECONDS,
+        # two logins of one second are two sessions: one can be ended alone
+        "nonce": secrets.token_hex(8),
+    }  # fmt: skip
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"{PREFIX}{payload}.{_signature(book, payload)}"
 
@@ -37,14 +46,27 @@ def is_signed_here(book: AccountBook, text: str) -> bool:
 
 def account_of_session(book: AccountBook, text: str) -> Account | None:
     """The account, or None where the session is forged, over, or older than a change of the account."""
-    if not is_session(text) or not is_signed_here(book, text):
+    claims = _claims(book, text)
+    if claims is None:
         return None
-    payload = text[len(PREFIX) :].partition(".")[0]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     account = book.accounts.get(claims["name"])
     if account is None or account.stamp != claims["stamp"] or claims["expires"] < time.time():
         return None
     return account
+
+
+def end_of_session(book: AccountBook, text: str) -> float | None:
+    """UNIX time at which a session of ours is over; None where the text is none."""
+    claims = _claims(book, text)
+    return None if claims is None else float(claims["expires"])
+
+
+def _claims(book: AccountBook, text: str) -> dict[str, Any] | None:
+    if not is_session(text) or not is_signed_here(book, text):
+        return None
+    payload = text[len(PREFIX) :].partition(".")[0]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 def _signature(book: AccountBook, payload: str) -> str:

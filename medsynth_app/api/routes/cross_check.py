@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from medsynth_app.api.dependencies import Body, ClinicHere, Received, Studies, StudiesHere, acting_as
-from medsynth_app.api.received_images import current_version, saved_upload, stored_images, uploaded_images
+from medsynth_app.api.dependencies import Body, ClinicHere, Files, Received, Studies, StudiesHere, acting_as
+from medsynth_app.api.received_images import current_version, stored_images, uploaded_images
 from medsynth_app.api.schemas import CrossCheckRequest, DecisionRequest, checked, inline_schema
 from medsynth_app.clinical.clinic import Clinic
 from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
@@ -66,13 +67,14 @@ _REQUEST_BODY: dict[str, Any] = {
              openapi_extra=_REQUEST_BODY)  # fmt: skip
 def cross_check(
     body: Body,
+    files: Files,
     clinic: ClinicHere,
     studies: StudiesHere,
     case: Annotated[str | None, Query(description="Case, where the body is a QuestionnaireResponse.")] = None,
     tag: Annotated[str | None, Query(max_length=64)] = None,
 ) -> dict[str, Any]:
     request, intake = _understood(body, clinic)
-    images = _images(request, body, studies, case, tag)
+    images = _images(request, files, studies, case, tag)
     return _with_links(record_view(clinic.cross_check(images, intake, request.place)))
 
 
@@ -111,11 +113,23 @@ def picture(identifier: str, name: str, clinic: ClinicHere) -> Response:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": inline_schema(DecisionRequest)}},
+            "content": {
+                "application/json": {"schema": inline_schema(DecisionRequest)},
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "params": {"type": "string", "description": "The JSON object above."},
+                            "label": {"type": "string", "format": "binary", "description": "For amend: the new mask."},
+                        },
+                        "required": ["params"],
+                    }
+                },
+            },
         }
     },
 )
-def decide(identifier: str, body: Body, clinic: ClinicHere, studies: StudiesHere) -> dict[str, Any]:
+def decide(identifier: str, body: Body, files: Files, clinic: ClinicHere, studies: StudiesHere) -> dict[str, Any]:
     request = checked(DecisionRequest, body.values)
     request = request.model_copy(update={"user": acting_as(request.user)})
     check = clinic.repository.cross_check(identifier)
@@ -123,7 +137,7 @@ def decide(identifier: str, body: Body, clinic: ClinicHere, studies: StudiesHere
     _check_label(check, request, studies)
     # every other field is checked before a new label is kept
     _decision(request, "pending" if _is_amend(request) else "")
-    amended = _amended_version(check, request, body, studies)
+    amended = _amended_version(check, request, files, studies)
     decision = _decision(request, amended)
     final = clinic.repository.decide(
         identifier, decision, expected_label_version=request.label_version, final=True
@@ -152,11 +166,15 @@ def _understood(body: Received, clinic: Clinic) -> tuple[CrossCheckRequest, Inta
 
 
 def _images(
-    request: CrossCheckRequest, body: Received, studies: Studies | None, case: str | None, tag: str | None
+    request: CrossCheckRequest,
+    files: Mapping[str, Path],
+    studies: Studies | None,
+    case: str | None,
+    tag: str | None,
 ) -> TumorImages:
     named = request.case or case
-    if body.files:
-        return uploaded_images(studies, named, body.files)
+    if files:
+        return uploaded_images(studies, named, files)
     if not named:
         raise MalformedRequestError("case: missing; name a case, or send image and label as files")
     return stored_images(studies, named, request.tag or tag)
@@ -226,26 +244,25 @@ def _decision(request: DecisionRequest, amended_version: str) -> Decision:
 
 
 def _amended_version(
-    check: StoredCrossCheck, request: DecisionRequest, body: Received, studies: Studies | None
+    check: StoredCrossCheck, request: DecisionRequest, files: Mapping[str, Path], studies: Studies | None
 ) -> str:
     """Version of the amended mask: a label already in the datastore, or one that came along and is kept now."""
     if not _is_amend(request):
         return ""
-    if "label" in body.files:
-        return _keep_amended(check, request, body, studies)
+    if "label" in files:
+        return _keep_amended(check, request, files["label"], studies)
     if not request.tag or studies is None:
         raise InvalidValueError("tag: missing; allowed for amend: the tag of the new label, or the label as a file")
     return current_version(studies, check.case_id, request.tag)
 
 
 def _keep_amended(
-    check: StoredCrossCheck, request: DecisionRequest, body: Received, studies: Studies | None
+    check: StoredCrossCheck, request: DecisionRequest, label: Path, studies: Studies | None
 ) -> str:
     if studies is None:
         raise InvalidValueError("label: this server holds no cases to keep it with")
     volume, _ = read_t1_like(studies.case(check.case_id))
-    with saved_upload(body.files["label"], "label") as path:
-        labels = read_submitted_label(path, volume)
+    labels = read_submitted_label(label, volume)
     version = label_version(labels)
     if version == check.label_version:
         raise InvalidValueError("label: is the mask that was checked; allowed for amend: a changed one")

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
+from medsynth_app.imaging.studies import PICTURE_FORMATS
 from medsynth_app.synthesis.stylegan2.transforms import square_picture
 
 CLASSES = ("nevus", "melanoma")
@@ -154,6 +155,6 @@ class _Sources:
         else:
             return None
         try:
-            return Image.open(io.BytesIO(content)).convert(mode)
+            return Image.open(io.BytesIO(content), formats=PICTURE_FORMATS).convert(mode)
         except (UnidentifiedImageError, OSError) as error:
             raise UnsupportedKindError(f"{name}: cannot be decoded as a picture") from error

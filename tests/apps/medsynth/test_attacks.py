@@ -336,5 +336,37 @@ def test_a_bomb_is_refused_before_it_is_read(served: Any, bomb: bytes) -> None:
     assert memory().rss - before < 100 << 20
 
 
+def operations_with_files(served: Any) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Method, path and file fields of every operation that says that it takes files."""
+    description = served.get("/openapi.json").json()
+    schemas = description["components"]["schemas"]
+    found = []
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+            form = schemas.get(form.get("$ref", "").rpartition("/")[2], form)
+            fields = [name for name, field in form.get("properties", {}).items() if "binary" in json.dumps(field)]
+            if fields:
+                found.append((method.upper(), path, tuple(fields)))
+    return found
+
+
+def test_every_operation_that_takes_a_file_has_the_limits(served: Any, bomb: bytes) -> None:
+    found = operations_with_files(served)
+    assert len(found) >= 5, found
+    long = bytes((8 << 20) + 4096)
+    for method, path, fields in found:
+        address = path.format(model=MODEL, identifier="0" * 32)
+        ending = ".safetensors" if path == "/model/{model}" else ".nii.gz"
+        for content in (long, bomb)[: 1 if ending == ".safetensors" else 2]:
+            for field in fields:
+                response = served.request(
+                    method, address, params={"image": "case_1"}, data={"params": "{}"},
+                    files={field: (f"x{ending}", content)},
+                )  # fmt: skip
+                answer = (response.status_code, response.json()["code"])
+                assert answer == (413, "too_large"), (path, field, response.text)
+
+
 def test_no_training_runs_inside_the_server(served: Any) -> None:
     refused(served.request("POST", f"/train/{MODEL}?run_sync=true", json={}))

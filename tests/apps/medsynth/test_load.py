@@ -90,7 +90,7 @@ def test_clients_that_hang_up_leave_nothing(served: Any) -> None:
                 f"{served.url}/infer/{MODEL}", params={"image": "case_1", "output": "image"}, timeout=0.01
             )
     end = time.monotonic() + 30
-    while time.monotonic() < end and list(served.temporary.glob("medsynth-*")):
+    while time.monotonic() < end and list(served.temporary.rglob("medsynth-*")):
         time.sleep(0.1)
     assert served.get("/info/").status_code == 200
 
@@ -168,7 +168,7 @@ def test_thirty_two_clients_at_once(
     statuses.clear()
     run(LOAD_SECONDS)
     end = time.monotonic() + 20
-    while list(served.temporary.glob("medsynth-*")) and time.monotonic() < end:
+    while list(served.temporary.rglob("medsynth-*")) and time.monotonic() < end:
         time.sleep(0.1)
     after = server.memory_info().rss
     for case in cases:
@@ -182,6 +182,6 @@ def test_thirty_two_clients_at_once(
               f"memory {before >> 20} -> {after >> 20} MB")
     assert set(statuses) <= {200, 429, 503}
     assert statuses[200] > CLIENTS
-    assert list(served.temporary.glob("medsynth-*")) == []
+    assert list(served.temporary.rglob("medsynth-*")) == []
     assert after < 1.1 * before + (64 << 20)
     assert np.percentile(taken["info"], 95) < 5 * LONGEST_STALL_SECONDS, "32 clients share these cores with the server"

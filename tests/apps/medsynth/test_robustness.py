@@ -153,7 +153,7 @@ def test_a_full_disk_costs_only_the_request_that_met_it(running: Preloaded, buil
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     np.testing.assert_array_equal(stored(running.url, "case_1", tmp_path), kept)
     assert requests.get(f"{running.url}/datastore/image/info?image=new", timeout=30).status_code == 404
-    assert list((running.root / "temporary").glob("medsynth-*")) == []
+    assert list((running.root / "temporary").rglob("medsynth-*")) == []
     assert list(running.studies.rglob(".*-*.case_1*")) == []
     assert put(running.url, "case_1", tmp_path / "b.nii.gz").status_code == 200
 

@@ -17,7 +17,7 @@ LIMIT = 1 << 20
 
 
 def nrrd(path: Path, **fields: object) -> Path:
-    head = {"type": "uint8", "dimension": 3, "sizes": "4 4 4", "encoding": "gzip", **fields}
+    head = {"type": "uint8", "dimension": 3, "sizes": "4 4 4", "encoding": "gzip", "endian": "little", **fields}
     lines = ["NRRD0004", *(f"{key}: {value}" for key, value in head.items()), "", ""]
     path.write_bytes("\n".join(lines).encode() + gzip.compress(bytes(64)))
     return path

@@ -79,3 +79,12 @@ def test_a_file_that_is_no_picture_is_refused_and_leaves_nothing(tmp_path: Path)
     with pytest.raises(UnsupportedKindError, match="not a readable picture"):
         thumbnail_file(tmp_path / "broken.png", tmp_path / "small.png")
     assert list(tmp_path.iterdir()) == [tmp_path / "broken.png"]
+
+
+@pytest.mark.parametrize("kind", ["EPS", "BMP", "TIFF", "GIF"])
+def test_an_ending_does_not_let_other_kinds_in(tmp_path: Path, kind: str) -> None:
+    """Pillow alone would look at the first bytes and start Ghostscript for PostScript."""
+    source = tmp_path / "image.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(source, kind)
+    with pytest.raises(UnsupportedKindError):
+        thumbnail_file(source, tmp_path / "kept.png")

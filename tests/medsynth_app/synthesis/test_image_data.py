@@ -196,3 +196,10 @@ def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
     Image.fromarray((np.arange(1024).reshape(32, 32) * 50).astype(np.uint16)).save(tmp_path / "a.png")
     grey = np.asarray(read_picture(tmp_path / "a.png"))
     assert (grey.min(), grey.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "BMP", "TIFF", "GIF"])
+def test_an_ending_does_not_let_other_kinds_in(tmp_path: Path, kind: str) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "a.png", kind)
+    with pytest.raises(UnsupportedKindError, match="cannot be decoded"):
+        read_picture(tmp_path / "a.png")

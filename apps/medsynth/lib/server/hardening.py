@@ -44,7 +44,8 @@ from medsynth_app.api.access import login
 from medsynth_app.api.access.account_source import AccountSource
 from medsynth_app.api.access.credentials import Credentials
 from medsynth_app.api.access.gate import Gate
-from medsynth_app.api.dependencies import get_audit, get_readiness
+from medsynth_app.api.bounded_request import BoundedRequest
+from medsynth_app.api.dependencies import get_audit, get_readiness, get_upload_limits
 from medsynth_app.api.error_handlers import add_error_handlers, error_response
 from medsynth_app.api.json_logs import write_json_logs
 from medsynth_app.api.metrics import Metrics, get_metrics
@@ -76,11 +77,14 @@ def harden(server: FastAPI, app: MedSynthApp) -> None:
         _replace(server, router)
     mount_clinic(server, app.clinic, app.datastore())
     server.dependency_overrides[get_audit] = lambda: app.audit
+    server.dependency_overrides[get_upload_limits] = lambda: app.settings.upload_limits
     server.dependency_overrides[get_metrics] = lambda: metrics
     server.dependency_overrides[get_readiness] = functools.partial(readiness, app)
     for route in server.router.routes:
-        if isinstance(route, APIRoute) and not _needs_event_loop(route):
-            _off_event_loop(route)
+        if isinstance(route, APIRoute):
+            if not _needs_event_loop(route):
+                _off_event_loop(route)
+            _bound(route)
     add_error_handlers(server)
     server.add_exception_handler(MONAILabelException, _answer_monailabel)
     server.middleware_stack = RequestRecord(_protected(server, app.settings, credentials), metrics)
@@ -135,7 +139,7 @@ def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
         background.build_router(app.case_models(), app.audit),
         scoring.build_router(app.rounds),
         logs.build_router(Path(app.app_dir) / "logs" / "app.log"),
-        proxy.build_router(_dicomweb_server(app.studies)),
+        proxy.build_router(_dicomweb_server(app.studies), stopping=app.stopping),
         build_clinic_router(),
         page.router,
     ]
@@ -189,7 +193,16 @@ def _off_event_loop(route: APIRoute) -> None:
     route.endpoint = _synchronous(route.endpoint)
     route.dependant = get_dependant(path=route.path_format, call=route.endpoint)
     route.dependant.dependencies[:0] = dependencies
-    route.app = request_response(route.get_route_handler())
+
+
+def _bound(route: APIRoute) -> None:
+    """Have a route's body parsed by ``BoundedRequest``, whether the route is ours or stock."""
+    handler = route.get_route_handler()
+
+    async def call(request: Request) -> Response:
+        return await handler(BoundedRequest(request.scope, request.receive))
+
+    route.app = request_response(call)
 
 
 def _synchronous(endpoint: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import pytest
 from lib.datastore import CaseDatastore
 from lib.inference import SERVER_KEYS, VIEWER_KEYS, find_case, parse_params, run_inference
 
-from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
+from medsynth_app.errors import MalformedRequestError, NotFoundError, UnsupportedKindError
 
 
 class Recorder:
@@ -43,9 +43,13 @@ def test_empty_params_are_no_params(text: str) -> None:
     assert parse_params(text) == {}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "3", "null", '"x"', "nan", "{'a': 1}", "[" * 50_000])
+DEEP = '{"a": ' + "[" * 300 + "]" * 300 + "}"
+MALFORMED = ["{", "[]", "3", "null", '"x"', "nan", "{'a': 1}", "[" * 50_000, '"\\ud800"', '{"a": "\\ud800"}', DEEP]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
 def test_malformed_params_are_a_400(text: str) -> None:
-    with pytest.raises(InvalidValueError, match="params: ") as caught:
+    with pytest.raises(MalformedRequestError, match="params: ") as caught:
         parse_params(text)
     assert (caught.value.status, caught.value.code) == (400, "malformed")
 

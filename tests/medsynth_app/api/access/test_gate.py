@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medsynth_app.accounts import Role, remove_account
-from medsynth_app.api.access.credentials import COOKIE
+from medsynth_app.accounts import AccountBook, Role, remove_account
+from medsynth_app.api.access.account_source import AccountSource
+from medsynth_app.api.access.credentials import COOKIE, Credentials, TooManyFailuresError
+from medsynth_app.api.access.failed_logins import FAILURES_PER_USER, FailedLogins
 from medsynth_app.api.access.roles import needed_role
 from medsynth_app.api.access.sessions import LIFETIME_SECONDS
 
@@ -160,7 +163,95 @@ def test_a_users_file_that_breaks_lets_nobody_in(gate: Any, credentials: Any, us
     assert (answer.status_code, answer.json()["code"]) == (503, "login_unavailable")
 
 
+def token_of(client: Any, **form: str) -> str:
+    given = {"username": "admin", "password": "long enough", **form}
+    return client.post("/auth/token", data=given).json()["access_token"]
+
+
+def test_a_session_that_was_ended_is_over_for_good(gate: Any, credentials: Any, users_file: Path) -> None:
+    client = gate(credentials)
+    ended, other = token_of(client), token_of(client)
+    assert ended != other
+    assert client.post("/medsynth/logout", headers=bearer(ended)).status_code == 303
+    assert client.get("/info/", headers=bearer(ended)).status_code == 401
+    assert client.get("/info/", headers={"Cookie": f"{COOKIE}={ended}"}).status_code == 401
+    assert client.get("/info/", headers=bearer(other)).status_code == 200
+    restarted = gate(Credentials(AccountSource(users_file), FailedLogins()))
+    assert restarted.get("/info/", headers=bearer(ended)).status_code == 401
+    assert restarted.get("/info/", headers=bearer(other)).status_code == 200
+
+
+def test_logging_out_ends_the_browsers_session(gate: Any, credentials: Any) -> None:
+    client = gate(credentials)
+    log_in(client)
+    cookie = client.cookies[COOKIE]
+    client.post("/medsynth/logout", headers={"Origin": "http://localhost:8000"})
+    assert client.get("/info/", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code == 401
+
+
+def test_logging_out_without_a_session_of_ours_keeps_nothing(
+    gate: Any, credentials: Any, users_file: Path, tokens: dict[str, str]
+) -> None:
+    client = gate(credentials)
+    for headers in ({}, bearer(tokens["viewer"]), bearer("session.x.y"), {"Cookie": f"{COOKIE}=session.e30.00"}):
+        assert client.post("/medsynth/logout", headers=headers).status_code == 303
+    assert client.get("/info/", headers=bearer(tokens["viewer"])).status_code == 200
+    assert not list(users_file.parent.glob("*.revoked"))
+
+
+def test_a_caller_without_an_address_is_not_this_machine(gate: Any) -> None:
+    assert gate(None, "").get("/info/").status_code == 403
+
+
 # ---- guessing ----
+
+
+def test_guesses_at_once_are_as_many_as_guesses_in_turn(
+    credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty at once: thirty-one were checked before the first of them was noted."""
+    checked = []
+    by_password = AccountBook.by_password
+
+    def counted(book: AccountBook, name: str, secret: str) -> Any:
+        checked.append(secret)
+        time.sleep(0.02)
+        return by_password(book, name, secret)
+
+    monkeypatch.setattr(AccountBook, "by_password", counted)
+
+    def guess(number: int) -> bool:
+        try:
+            return credentials.log_in("admin", f"wrong {number}", "10.0.0.1") is not None
+        except TooManyFailuresError:
+            return False
+
+    with ThreadPoolExecutor(60) as pool:
+        assert not any(pool.map(guess, range(60)))
+    assert len(checked) == FAILURES_PER_USER
+
+
+def test_a_viewer_that_asks_for_many_files_at_once_gets_in(
+    gate: Any, credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = gate(credentials)
+    headers = basic("admin", "long enough")
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: client.get("/info/", headers=headers).status_code, range(24)))
+    assert found == [200] * 24
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True), ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+     ("10.0.0.1", "::ffff:10.0.0.1", True), ("10.0.0.1", "10.0.0.2", False), ("[fe80::1%eth0]", "fe80::2", True),
+     ("?", "?", True)],
+)  # fmt: skip
+def test_what_counts_as_one_place(first: str, second: str, same: bool) -> None:
+    failures = FailedLogins()
+    for _ in range(FAILURES_PER_USER):
+        failures.note(first, "admin")
+    assert (failures.seconds_to_wait(second, "admin") > 0) is same
 
 
 def test_guessing_a_password_takes_long(gate: Any, credentials: Any, clock: Any) -> None:

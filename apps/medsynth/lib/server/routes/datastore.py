@@ -16,9 +16,9 @@ from lib.datastore import FINAL, KEY_VERSION, CaseDatastore, check_tag
 from lib.inference import parse_params
 from lib.server.dataset_archive import write_archive
 from lib.server.routes.activelearning import annotator_of
-from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.api.open_file import OpenFileResponse
+from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.files import file_digest
 from medsynth_app.imaging.cases import image_stem
@@ -28,6 +28,9 @@ SERVER_INFO_KEYS = (
     "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version",
 )  # fmt: skip
 """What only the server writes into what is stored about a case or label."""
+
+LARGEST_INFO = 1 << 16
+"""Characters of JSON that are kept beside a case or label; the index holds all of them in memory."""
 
 
 def build_router(
@@ -63,7 +66,7 @@ def build_router(
     ) -> dict[str, str]:
         info = _client_info(params)
         name = image or case_name(image_stem(Path(file.filename or "upload").name))
-        with received(file, settings) as path:
+        with received(file, settings.upload_limits) as path:
             return {"image": datastore.add_image(name, str(path), info)}
 
     @router.delete("/", include_in_schema=False)
@@ -97,7 +100,7 @@ def build_router(
     ) -> dict[str, Any]:
         info = _client_info(params)
         info["author"] = annotator_of(info)
-        with received(label, settings, "label") as path:
+        with received(label, settings.upload_limits, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
         answer: dict[str, Any] = {"image": image, "label": label_id}
         if (tag or FINAL) == FINAL:
@@ -144,6 +147,8 @@ def build_router(
 
 
 def _client_info(text: str) -> dict[str, Any]:
+    if len(text) > LARGEST_INFO:
+        raise InvalidValueError(f"params, info: {len(text)} characters are more than the {LARGEST_INFO} that are kept")
     return {key: value for key, value in parse_params(text).items() if key not in SERVER_INFO_KEYS}
 
 

@@ -19,9 +19,9 @@ from starlette.background import BackgroundTask
 from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import check_model, parse_params
 from lib.server.queue import InferenceQueue, QueueLimits
-from lib.server.uploads import received
 from lib.settings import Settings
 from medsynth_app.api.metrics import Metrics
+from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, MedSynthError
 
 OCTET_STREAM = "application/octet-stream"
@@ -71,7 +71,8 @@ def build_router(app: InferringApp, metrics: Metrics) -> APIRouter:
         if session_id:
             raise InvalidValueError("session_id: sessions are not offered; upload the image as a case")
         check_model(app.infers(), model)
-        request: dict[str, Any] = {"model": model, "image": image, "params": parse_params(params)}
+        given = await run_in_threadpool(parse_params, params)
+        request: dict[str, Any] = {"model": model, "image": image, "params": given}
         if not image and file is None and app.requires_image(model):
             raise MalformedRequestError("image: name a case (?image=...) or upload a file")
         if output is Output.dicom_seg:
@@ -110,7 +111,7 @@ class _Work:
         """Write what came to temporary files."""
         for upload, key, field in ((file, "upload", "file"), (label, "label", "label")):
             if upload is not None:
-                path = self._uploads.enter_context(received(upload, self.app.settings, field))
+                path = self._uploads.enter_context(received(upload, self.app.settings.upload_limits, field))
                 self.request[key] = path
 
     def __call__(self) -> dict[str, Any]:

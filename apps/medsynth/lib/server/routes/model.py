@@ -8,8 +8,8 @@ import shutil
 
 from fastapi import APIRouter, File, UploadFile
 
-from lib.server.uploads import received
 from lib.settings import Settings
+from medsynth_app.api.uploads import received
 from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import NotFoundError, UnsupportedKindError
 from medsynth_app.files import whole_file
@@ -26,7 +26,7 @@ def build_router(networks: dict[str, CurrentNetwork], settings: Settings, audit:
         target = _published_path(networks, model)
         if not (file.filename or "").lower().endswith(".safetensors"):
             raise UnsupportedKindError("file: weights must be a .safetensors file")
-        with received(file, settings) as path:
+        with received(file, settings.upload_limits) as path:
             load_weights(path)
             checksum = hashlib.sha256(path.read_bytes()).hexdigest()
             with whole_file(target, durable=True) as beside:

@@ -7,21 +7,27 @@ DICOMweb server does not stop the event loop.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import requests
+import httpx
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from lib.server.stopping import Stopping
 from medsynth_app.errors import NotFoundError, OverloadedError
 
 SEGMENT = re.compile(r"[A-Za-z0-9_,.-]+")
 RESOURCES = ("studies", "series", "instances")
 PASSED_REQUEST_HEADERS = ("accept", "content-type")
 PASSED_ANSWER_HEADERS = ("content-type", "etag", "last-modified", "cache-control")
-TIMEOUT_SECONDS = (5, 120)
+TIMEOUT = httpx.Timeout(120.0, connect=5.0)
+AT_ONCE = 24
+WAITING = 96
+"""A browser asks for six frames at once; sixteen readers."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,52 @@ class DicomWebServer:
     credentials: tuple[str, str] | None = None
 
 
-def build_router(server: DicomWebServer) -> APIRouter:
-    """The routes, bound to one DICOMweb server."""
+class Places:
+    """How many requests a DICOMweb server is asked at once, and how many wait for that; one more is refused.
+
+    Args:
+        at_once: requests.
+        waiting: further ones.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._left = at_once + waiting
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Wait for a place and hold it.
+
+        Raises:
+            OverloadedError: too many wait already (503).
+        """
+        if not self._left:
+            raise OverloadedError("proxy: too many requests wait for the DICOMweb server; try again in a few seconds")
+        self._left -= 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._left += 1
+
+
+def build_router(server: DicomWebServer, places: Places | None = None, stopping: Stopping | None = None) -> APIRouter:
+    """The routes, bound to one DICOMweb server. They hold no thread while it thinks: everybody else has those.
+
+    Args:
+        server: where they lead.
+        places: how much they ask at once.
+        stopping: when it is said there, waiting requests end.
+    """
     router = APIRouter(prefix="/proxy", tags=["Others"])
+    places, stopping = places or Places(), stopping or Stopping()
 
     @router.api_route("/dicom/{path:path}", methods=["GET", "POST"], include_in_schema=False)
     async def proxy(request: Request, path: str) -> Response:
         target = target_url(server, path)
-        body = await request.body()
-        return await run_in_threadpool(_forward, server, request, target, body)
+        async with places.one():
+            body = await request.body()
+            return await stopping.unless_stopping(_forward(server, request, target, body))
 
     return router
 
@@ -74,14 +117,13 @@ def target_url(server: DicomWebServer, path: str) -> str:
     return "/".join(part for part in (server.url.rstrip("/"), prefix, *segments) if part)
 
 
-def _forward(server: DicomWebServer, request: Request, target: str, body: bytes) -> Response:
+async def _forward(server: DicomWebServer, request: Request, target: str, body: bytes) -> Response:
     headers = {name: request.headers[name] for name in PASSED_REQUEST_HEADERS if name in request.headers}
+    address = httpx.URL(target).copy_with(query=request.scope.get("query_string") or None)
     try:
-        answer = requests.request(
-            request.method, target, params=request.url.query, data=body or None, headers=headers,
-            auth=server.credentials, timeout=TIMEOUT_SECONDS, allow_redirects=False,
-        )  # fmt: skip
-    except requests.RequestException as error:
+        async with httpx.AsyncClient(auth=server.credentials, timeout=TIMEOUT) as client:
+            answer = await client.request(request.method, address, content=body or None, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OverloadedError("proxy: the DICOMweb server does not answer", code="archive_unavailable") from error
     passed = {name: answer.headers[name] for name in PASSED_ANSWER_HEADERS if name in answer.headers}
     return Response(answer.content, answer.status_code, passed)

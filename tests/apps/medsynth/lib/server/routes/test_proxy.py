@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from lib.server.routes import proxy
-from lib.server.routes.proxy import DicomWebServer, target_url
+from lib.server.routes.proxy import DicomWebServer, Places, target_url
+from lib.server.stopping import Stopping
 
 from medsynth_app.api.error_handlers import add_error_handlers
 from medsynth_app.errors import NotFoundError
@@ -57,6 +62,8 @@ class _Archive(BaseHTTPRequestHandler):
     """Answers what it was asked."""
 
     def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        if self.path.endswith("/slow"):
+            time.sleep(1.5)
         if self.path.endswith("/away"):
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
@@ -72,7 +79,8 @@ class _Archive(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", "secret=1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(body)
 
     do_POST = do_GET
 
@@ -124,3 +132,57 @@ def test_archive_that_is_down_is_a_503() -> None:
     response = client_of("http://127.0.0.1:1").get("/proxy/dicom/studies")
     assert (response.status_code, response.json()["code"]) == (503, "archive_unavailable")
     assert "127.0.0.1" not in response.text
+
+
+# ---- a slow archive ----
+
+
+def together(url: str, count: int, places: Places, stop_after: float | None = None) -> tuple[list[int], float]:
+    """Statuses of so many requests to a slow archive at once, and how long a quick route took meanwhile."""
+    server = FastAPI()
+    stopping = Stopping()
+    server.include_router(proxy.build_router(DicomWebServer(url, PREFIXES), places, stopping))
+    add_error_handlers(server)
+
+    @server.get("/info/")
+    def info() -> str:
+        return "here"
+
+    async def run() -> tuple[list[int], float]:
+        transport = httpx.ASGITransport(server)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here", timeout=30) as client:
+            waiting = [asyncio.ensure_future(client.get("/proxy/dicom/studies/slow")) for _ in range(count)]
+            await asyncio.sleep(0.3)
+            begin = time.perf_counter()
+            assert (await client.get("/info/")).status_code == 200
+            seconds = time.perf_counter() - begin
+            if stop_after is not None:
+                stopping._event.set()
+            return [answer.status_code for answer in await asyncio.gather(*waiting)], seconds
+
+    return asyncio.run(run())
+
+
+def test_a_slow_archive_holds_up_nobody_else(archive: str) -> None:
+    """45 requests took all 40 threads of the server."""
+    statuses, seconds = together(archive, 45, Places(at_once=45, waiting=0))
+    assert statuses == [200] * 45
+    assert seconds < 0.5
+
+
+def test_more_than_can_wait_are_answered_503(archive: str) -> None:
+    statuses, _ = together(archive, 9, Places(at_once=2, waiting=3))
+    assert sorted(statuses) == [200] * 5 + [503] * 4
+
+
+def test_places_come_free_again(archive: str) -> None:
+    places = Places(at_once=2, waiting=0)
+    for _ in range(2):
+        assert together(archive, 2, places)[0] == [200, 200]
+
+
+def test_requests_that_wait_end_with_the_server(archive: str) -> None:
+    begin = time.perf_counter()
+    statuses, _ = together(archive, 5, Places(), stop_after=0)
+    assert statuses == [503] * 5
+    assert time.perf_counter() - begin < 1.2

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from fastapi import UploadFile
-from lib.server.uploads import accepted_ending, received
-from lib.settings import Settings
 
+from medsynth_app.api.uploads import UploadLimits, accepted_ending, received
 from medsynth_app.errors import TooLargeError, UnsupportedKindError
 
 PACKED = gzip.compress(b"abc")
-SETTINGS = Settings(Path("model"), maximum_upload_mb=1, maximum_volume_mb=2)
+LIMITS = UploadLimits(maximum_upload_mb=1, maximum_volume_mb=2)
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +28,14 @@ def upload(content: bytes, name: str | None = "x.nii.gz") -> UploadFile:
 
 
 def test_upload_is_there_inside_and_gone_outside(temporary: Path) -> None:
-    with received(upload(PACKED), SETTINGS) as path:
+    with received(upload(PACKED), LIMITS) as path:
         assert path.read_bytes() == PACKED
         assert path.name == "upload.nii.gz"
     assert list(temporary.iterdir()) == []
 
 
 def test_upload_is_gone_after_an_error(temporary: Path) -> None:
-    with pytest.raises(ValueError, match="inside"), received(upload(PACKED), SETTINGS):
+    with pytest.raises(ValueError, match="inside"), received(upload(PACKED), LIMITS):
         raise ValueError("inside")
     assert list(temporary.iterdir()) == []
 
@@ -44,14 +43,14 @@ def test_upload_is_gone_after_an_error(temporary: Path) -> None:
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 3 << 20])
 def test_too_many_bytes_are_refused_and_removed(temporary: Path, size: int) -> None:
     too_large = pytest.raises(TooLargeError, match="label: larger than the allowed 1 MB")
-    with too_large, received(upload(bytes(size)), SETTINGS, "label"):
+    with too_large, received(upload(bytes(size)), LIMITS, "label"):
         pytest.fail("it was too large")
     assert list(temporary.iterdir()) == []
 
 
 def test_what_becomes_too_large_is_refused_and_removed(temporary: Path) -> None:
     too_large = pytest.raises(TooLargeError, match="label: becomes larger than 2 MB")
-    with too_large, received(upload(gzip.compress(bytes(3 << 20))), SETTINGS, "label"):
+    with too_large, received(upload(gzip.compress(bytes(3 << 20))), LIMITS, "label"):
         pytest.fail("it was a bomb")
     assert list(temporary.iterdir()) == []
 
