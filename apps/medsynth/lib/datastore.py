@@ -635,6 +635,11 @@ class CaseDatastore(LocalDatastore):
         """Whether a change that a dead process left came to its last step."""
         return False
 
+    def _after_undone(self) -> None:
+        """Another process' change was undone, perhaps a case that came: forget it, and look again soon."""
+        self._studies = {name: study for name, study in self._studies.items() if study.path.exists()}
+        self._signature = ()
+
     def _finish_broken_off(self) -> None:
         """A server that was killed in a change: what it left is finished or undone (see ``_Locked``)."""
         if self._journal.left():
@@ -691,7 +696,7 @@ class _Locked:
         try:
             self.lock.acquire()
             if store._journal.left() and store._journal.recover(store._is_noted):
-                store._signature = ()  # what was undone may be a case: the next look sees it
+                store._after_undone()
             path = Path(store._datastore_config_path)
             if path.exists() and path.stat().st_mtime_ns != store._config_ts:
                 # Another process changed the index: take its state first, lose nothing.
