@@ -3,29 +3,27 @@
     hash_n = SHA-256( canonical JSON of { sequence, time, actor, action, subject, payload, previous_hash } )
 
 Canonical JSON: keys sorted, no blanks, UTF-8, no NaN. The first record's ``previous_hash`` is 64 zeros. A
-chain cannot show that its *newest* records were cut off; `AuditVerification.head` is there to be noted
-elsewhere. Payloads hold hashes, versions and decisions, never a patient's words.
+chain cannot show that its *newest* records were cut off; its newest hash is in the log, to be noted elsewhere (see
+``medsynth_app.audit.chain``). Payloads hold hashes, versions and decisions, never a patient's words.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
+from medsynth_app.audit.chain import GENESIS, ChainVerification, Link, digest_of, verify_links
 from medsynth_app.clinical.tables import AuditRow
 from medsynth_app.errors import InvalidValueError
 
 logger = logging.getLogger(__name__)
-
-GENESIS = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -51,25 +49,6 @@ class AuditRecord:
     payload: Mapping[str, Any]
     previous_hash: str
     hash: str
-
-
-@dataclass(frozen=True)
-class AuditVerification:
-    """Whether the chain is whole.
-
-    Attributes:
-        intact: every record fits the one before.
-        length: number of records read.
-        broken_at: sequence of the first record that does not fit, None where intact.
-        reason: what does not fit.
-        head: hash of the newest record.
-    """
-
-    intact: bool
-    length: int
-    broken_at: int | None
-    reason: str
-    head: str
 
 
 def canonical_json(value: Any) -> str:
@@ -115,9 +94,17 @@ def append_record(
     row.hash = _hash_of(row)
     session.add(row)
     session.flush()
+    record = _record(row)
+    event.listen(session, "after_commit", lambda _: _log(record), once=True)
+    return record
+
+
+def _log(record: AuditRecord) -> None:
+    """The anchor outside, once the record is there for good."""
     # the actor is a person: the log says that something happened, the chain says who
-    logger.info("audit %d: %s %s", row.sequence, row.action, row.subject)
-    return _record(row)
+    logger.info(
+        "audit %d: %s %s, the newest hash is %s", record.sequence, record.action, record.subject, record.hash
+    )
 
 
 def read_records(session: Session, subject: str | None = None) -> tuple[AuditRecord, ...]:
@@ -128,27 +115,26 @@ def read_records(session: Session, subject: str | None = None) -> tuple[AuditRec
     return tuple(_record(row) for row in session.scalars(query))
 
 
-def verify_chain(session: Session) -> AuditVerification:
-    """Recompute every hash and compare."""
+def verify_chain(session: Session, anchor: str | None = None) -> ChainVerification:
+    """Recompute every hash and compare.
+
+    Args:
+        session: a reading session.
+        anchor: a hash that was noted elsewhere; see ``medsynth_app.audit.chain``.
+    """
     rows = session.scalars(select(AuditRow).order_by(AuditRow.sequence).execution_options(yield_per=1000))
-    return _verify(rows)
+    return verify_links(map(_link, rows), anchor)
 
 
-def _verify(rows: Iterable[AuditRow]) -> AuditVerification:
-    length, head = 0, GENESIS
-    for row in rows:
-        length += 1
-        reason = ""
-        if row.sequence != length:
-            reason = f"record {length} is missing"
-        elif row.previous_hash != head:
-            reason = "it does not continue the record before"
-        elif row.hash != _hash_of(row):
-            reason = "its content does not fit its hash"
-        if reason:
-            return AuditVerification(False, length, row.sequence, reason, head)
-        head = row.hash
-    return AuditVerification(True, length, None, "", head)
+def newest_hash(session: Session) -> str:
+    """Hash of the newest record; 64 zeros where there is none."""
+    newest = session.scalars(select(AuditRow.hash).order_by(AuditRow.sequence.desc()).limit(1)).first()
+    return newest or GENESIS
+
+
+def _link(row: AuditRow) -> Link:
+    fits = row.hash == _hash_of(row)
+    return Link(row.sequence, row.previous_hash, row.hash, "" if fits else "its content does not fit its hash")
 
 
 def _wait_for_turn(session: Session) -> None:
@@ -167,7 +153,7 @@ def _hash_of(row: AuditRow) -> str:
         "payload": row.payload,
         "previous_hash": row.previous_hash,
     }
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    return digest_of(canonical_json(content).encode())
 
 
 def _record(row: AuditRow) -> AuditRecord:

@@ -13,11 +13,12 @@ from uuid import uuid4
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from medsynth_app.audit.chain import ChainVerification
 from medsynth_app.clinical.audit import (
     AuditRecord,
-    AuditVerification,
     append_record,
     canonical_json,
+    newest_hash,
     read_records,
     verify_chain,
 )
@@ -238,10 +239,15 @@ class CrossCheckRepository:
         with self.database.reading() as session:
             return read_records(session, subject)
 
-    def verify_audit(self) -> AuditVerification:
-        """Whether the audit chain is whole."""
+    def verify_audit(self, anchor: str | None = None) -> ChainVerification:
+        """Whether the audit chain is whole, and holds a hash that was noted elsewhere."""
         with self.database.reading() as session:
-            return verify_chain(session)
+            return verify_chain(session, anchor)
+
+    def audit_head(self) -> str:
+        """Hash of the newest record of the audit; 64 zeros where there is none."""
+        with self.database.reading() as session:
+            return newest_hash(session)
 
 
 def _note_decision(session: Session, row: CrossCheckRow, decision: Decision) -> None:

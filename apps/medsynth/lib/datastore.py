@@ -7,6 +7,7 @@ a client submits as a label is checked against the image first.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -15,7 +16,9 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
 
+from lib.change_journal import Change, ChangeJournal
 from lib.finite import finite
 from lib.index_file import read_index
 from lib.label_versions import LabelVersion, LabelVersions
@@ -35,7 +39,7 @@ from medsynth_app.errors import (
     StaleError,
     UnsupportedKindError,
 )
-from medsynth_app.files import whole_file, whole_folder
+from medsynth_app.files import file_digest, whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
 from medsynth_app.imaging.labels import read_submitted_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
@@ -75,6 +79,19 @@ def check_tag(tag: object) -> str:
     raise InvalidValueError(f"tag: {str(text)[:40]!r} {TAG_RULE}")
 
 
+@dataclass
+class _Step:
+    """A change of files and index that is under way.
+
+    Attributes:
+        change: how it is put back.
+        facts: what the audit says of it beside its action.
+    """
+
+    change: Change
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 class CaseDatastore(LocalDatastore):
     """Cases of a studies folder and their labels.
 
@@ -96,8 +113,10 @@ class CaseDatastore(LocalDatastore):
         self._looking = threading.Lock()
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
+        self._journal = ChangeJournal(root, root / OWN_FOLDER / "changes")
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
+            self._finish_broken_off()
             self._take_up_versions()
 
     # ---- looking -------------------------------------------------------------------------------------
@@ -253,18 +272,19 @@ class CaseDatastore(LocalDatastore):
         if ending in IMAGE_ENDINGS:
             read_volume(source, name)
         target = self.root / f"{name}{ending}"
-        with self._changing():
+        with self._changing(writes_index=False):
             if name in self._studies:
                 if target.exists() and target.read_bytes() == source.read_bytes():
                     return name
                 raise StaleError(
                     f"image: a case {name!r} exists already with other content; choose another name"
                 )
-            with whole_file(target) as beside:
-                shutil.copyfile(source, beside)
-            self._studies[name] = Study(name, target, False)
-            info = {**finite(image_info), **self._basic_info(self._studies[name])}
-            self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
+            with self._whole(name, [target], "case.stored"):
+                with whole_file(target, durable=True) as beside:
+                    shutil.copyfile(source, beside)
+                self._studies[name] = Study(name, target, False)
+                info = {**finite(image_info), **self._basic_info(self._studies[name])}
+                self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
         return name
 
     def add_case(
@@ -283,33 +303,34 @@ class CaseDatastore(LocalDatastore):
         """
         name = check_case_name(image_id)
         folder = self.root / name
-        with self._changing():
+        facts = {"generated": True, "with_label": label is not None}
+        with self._changing(writes_index=False):
             if name in self._studies or folder.exists():
                 raise StaleError(f"image: a case {name!r} exists already; choose another name")
-            with whole_folder(folder) as beside:
-                for modality, path in sequences.items():
-                    shutil.copyfile(path, beside / f"{name}_{modality}{LABEL_ENDING}")
-                if label is not None:
-                    shutil.copyfile(label, beside / f"{name}_seg{LABEL_ENDING}")
-            self._studies[name] = Study(name, folder, True)
-            merged = {**finite(info), **self._basic_info(self._studies[name])}
-            self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
-            self._sync_labels()
+            with self._whole(name, [folder], "case.stored", **facts):
+                with whole_folder(folder) as beside:
+                    for modality, path in sequences.items():
+                        shutil.copyfile(path, beside / f"{name}_{modality}{LABEL_ENDING}")
+                    if label is not None:
+                        shutil.copyfile(label, beside / f"{name}_seg{LABEL_ENDING}")
+                self._studies[name] = Study(name, folder, True)
+                merged = {**finite(info), **self._basic_info(self._studies[name])}
+                self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
+                self._sync_labels()
         return name
 
     def remove_image(self, image_id: str) -> None:
         """Delete a case and its labels; raises as ``case``."""
         study = self.study(image_id)
-        with self._changing():
-            model = self._datastore.objects.pop(image_id, None)
-            for tag in model.labels if model else ():
-                (self.root / "labels" / tag / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
-            self.versions.remove_case(image_id)
-            if study.is_folder:
-                shutil.rmtree(study.path, ignore_errors=True)
-            else:
-                study.path.unlink(missing_ok=True)
-            self._studies.pop(image_id, None)
+        with self._changing(writes_index=False):
+            model = self._datastore.objects.get(image_id)
+            labels = [self._label_path(image_id, tag) for tag in (model.labels if model else ())]
+            gone = [*labels, self.versions.folder / image_id, study.path]
+            with self._whole(image_id, gone, "case.removed") as step:
+                for path in gone:
+                    step.change.take_away(path)
+                self._datastore.objects.pop(image_id, None)
+                self._studies.pop(image_id, None)
 
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: Mapping[str, Any]
@@ -329,18 +350,34 @@ class CaseDatastore(LocalDatastore):
         tag = check_tag(label_tag)
         image = read_volume(self.display_file(image_id), image_id)
         labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
-        with self._changing():
+        with self._changing(writes_index=False):
             model = self._model(image_id)
-            if tag == FINAL:
-                version = self._keep_version(image_id, labels, image.affine, label_info)
-                self._make_current(model, image_id, version)
-            else:
-                name = f"{image_id}{LABEL_ENDING}"
-                target = self.root / "labels" / tag / name
-                write_label(labels, image.affine, target, mark_of_file(self.display_file(image_id)))
-                info = {**finite(label_info), "ts": int(time.time()), "name": name, "labels": LABEL_NAMES}
-                model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
+            paths = [self._label_path(image_id, tag), *self._coming_versions(image_id, tag)]
+            with self._whole(image_id, paths, "label.stored", tag=tag) as step:
+                if tag == FINAL:
+                    version = self._keep_version(image_id, labels, image.affine, label_info)
+                    self._make_current(model, image_id, version)
+                else:
+                    self._write_other_label(model, image_id, tag, labels, image.affine, label_info)
+                step.facts["sha256"] = file_digest(self._label_path(image_id, tag), "sha256")
         return image_id
+
+    def _write_other_label(
+        self, model: ImageLabelModel, image_id: str, tag: str, labels: np.ndarray, affine: np.ndarray,
+        label_info: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        target = self._label_path(image_id, tag)
+        with whole_file(target, durable=True) as beside:
+            write_label(labels, affine, beside, mark_of_file(self.display_file(image_id)))
+        info = {**finite(label_info), "ts": int(time.time()), "name": target.name, "labels": LABEL_NAMES}
+        model.labels[tag] = DataModel(ext=LABEL_ENDING, info=info)
+
+    def _label_path(self, image_id: str, tag: str) -> Path:
+        return self.root / "labels" / tag / f"{image_id}{LABEL_ENDING}"
+
+    def _coming_versions(self, image_id: str, tag: str) -> list[Path]:
+        """The files of the two versions that a final label may add: one that came by hand before, and itself."""
+        return self.versions.coming(image_id, 2) if tag == FINAL else []
 
     def _keep_version(
         self, image_id: str, labels: np.ndarray, affine: np.ndarray, label_info: Mapping[str, Any]
@@ -365,7 +402,7 @@ class CaseDatastore(LocalDatastore):
         model.labels[FINAL] = DataModel(ext=LABEL_ENDING, info=info)
 
     def _take_up_versions(self) -> None:
-        """A server that was killed may have kept a version without making it current: do so now."""
+        """The index or the label was lost, or is older than the newest version that counts: make that one current."""
         for image_id in self.versions.cases():
             model = self._datastore.objects.get(image_id)
             versions = self.versions.versions(image_id)
@@ -373,8 +410,19 @@ class CaseDatastore(LocalDatastore):
                 continue
             label = model.labels.get(FINAL)
             if label is None or int(label.info.get(KEY_VERSION, 0)) < versions[-1].number:
-                with self._changing():
-                    self._make_current(model, image_id, versions[-1])
+                try:
+                    self._take_up(model, image_id, versions[-1])
+                except OSError as error:
+                    logger.error("a kept label is not the final one yet: %s", type(error).__name__)
+
+    def _take_up(self, model: ImageLabelModel, image_id: str, version: LabelVersion) -> None:
+        paths = [self._label_path(image_id, FINAL)]
+        with (
+            self._changing(writes_index=False),
+            self._whole(image_id, paths, "label.taken_up", tag=FINAL, version=version.number) as step,
+        ):
+            self._make_current(model, image_id, version)
+            step.facts["sha256"] = file_digest(paths[0], "sha256")
 
     def label_versions(self, image_id: str) -> list[LabelVersion]:
         """Every final label that was ever submitted for a case, oldest first; raises as ``case``."""
@@ -395,15 +443,17 @@ class CaseDatastore(LocalDatastore):
         """
         tag = check_tag(label_tag)
         self.label_file(label_id, tag)
-        with self._changing():
+        with self._changing(writes_index=False):
             labels = self._model(label_id).labels
             if labels[tag].info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
                 raise InvalidValueError(f"label: {label_id!r} came with the case folder and is not deleted")
-            if tag == FINAL:
-                self.versions.delete_newest(label_id)
-            (self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}").unlink(missing_ok=True)
-            labels.pop(tag)
-            self._sync_labels()
+            paths = [self._label_path(label_id, tag), *self._coming_versions(label_id, tag)]
+            with self._whole(label_id, paths, "label.removed", tag=tag):
+                if tag == FINAL:
+                    self.versions.delete_newest(label_id)
+                paths[0].unlink(missing_ok=True)
+                labels.pop(tag)
+                self._sync_labels()
 
     def update_image_info(self, image_id: str, info: Mapping[str, Any]) -> None:
         """Merge ``info`` into what is stored about a case; nothing to merge writes nothing."""
@@ -419,7 +469,8 @@ class CaseDatastore(LocalDatastore):
         self.label_file(label_id, tag)
         if not info:
             return
-        with self._changing():
+        facts = {"tag": tag, "entries": sorted(map(str, info))}
+        with self._changing(writes_index=False), self._whole(label_id, [], "label.described", **facts):
             self._model(label_id).labels[tag].info.update(finite(info))
 
     # ---- index ---------------------------------------------------------------------------------------
@@ -551,8 +602,51 @@ class CaseDatastore(LocalDatastore):
             raise NotFoundError(f"image: there is no case {image_id!r} in the datastore")
         return model
 
-    def _changing(self) -> _Change:
-        return _Change(self)
+    def _changing(self, *, writes_index: bool = True) -> _Locked:
+        return _Locked(self, writes_index)
+
+    @contextmanager
+    def _whole(self, image_id: str, paths: Iterable[Path], action: str, **facts: Any) -> Iterator[_Step]:
+        """Files, index and the line in the audit change together or not at all; inside ``_changing``.
+
+        Args:
+            image_id: the case that is changed.
+            paths: everything that is written, replaced or removed beside the index.
+            action: for the audit.
+            facts: for the audit.
+        """
+        index = Path(self._datastore_config_path)
+        before = copy.deepcopy(self._datastore.objects.get(image_id)), self._studies.get(image_id)
+        try:
+            with self._journal.change([*paths, index]) as change:
+                step = _Step(change, dict(facts))
+                yield step
+                self._write_index()
+                self._note(action, image_id, change.identifier, step.facts)
+        except BaseException:
+            _put_back(self._datastore.objects, image_id, before[0])
+            _put_back(self._studies, image_id, before[1])
+            self._config_ts = index.stat().st_mtime_ns if index.exists() else 0
+            raise
+
+    def _note(self, action: str, case: str, change: str, facts: Mapping[str, Any]) -> None:
+        """The last step of a change, after which it counts. Nothing where nobody keeps an audit."""
+
+    def _is_noted(self, change: str) -> bool:
+        """Whether a change that a dead process left came to its last step."""
+        return False
+
+    def _after_undone(self) -> None:
+        """Another process' change was undone, perhaps a case that came: forget it, and look again soon."""
+        self._studies = {name: study for name, study in self._studies.items() if study.path.exists()}
+        self._signature = ()
+
+    def _finish_broken_off(self) -> None:
+        """A server that was killed in a change: what it left is finished or undone (see ``_Locked``)."""
+        if self._journal.left():
+            with self._changing(writes_index=False):
+                pass
+            self.refresh()
 
     def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
         """Read the index; a broken one is put aside and made anew from the folder."""
@@ -582,11 +676,17 @@ class CaseDatastore(LocalDatastore):
             pass
 
 
-class _Change:
-    """Holds the locks while the index changes and writes it afterwards, unless something was refused."""
+class _Locked:
+    """Holds the locks while something changes; what a dead process left half done is put right first.
 
-    def __init__(self, datastore: CaseDatastore) -> None:
+    Args:
+        datastore: what changes.
+        writes_index: write the index at the end, unless something was refused.
+    """
+
+    def __init__(self, datastore: CaseDatastore, writes_index: bool) -> None:
         self.datastore = datastore
+        self.writes_index = writes_index
         self.lock = FileLock(datastore._lock_file)
 
     def __enter__(self) -> None:
@@ -596,6 +696,8 @@ class _Change:
         store._mutex.acquire()
         try:
             self.lock.acquire()
+            if store._journal.left() and store._journal.recover(store._is_noted):
+                store._after_undone()
             path = Path(store._datastore_config_path)
             if path.exists() and path.stat().st_mtime_ns != store._config_ts:
                 # Another process changed the index: take its state first, lose nothing.
@@ -610,11 +712,20 @@ class _Change:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                self.datastore._write_index()
+                if self.writes_index:
+                    self.datastore._write_index()
                 self.datastore._count()
         finally:
             self.lock.release()
             self.datastore._mutex.release()
+
+
+def _put_back(rows: dict[str, Any], name: str, before: Any) -> None:
+    """The entry as it was; None = there was none."""
+    if before is None:
+        rows.pop(name, None)
+    else:
+        rows[name] = before
 
 
 def _image_ending(name: str) -> str:

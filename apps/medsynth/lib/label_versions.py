@@ -1,7 +1,8 @@
 """Every label that was submitted for a case, newest last: nothing that a reader drew is ever overwritten.
 
 One folder a case, two files a version: ``0003.nii.gz`` and then ``0003.json``, which says who and when. A version
-counts once its JSON file is there, so a process that is killed between the two leaves nothing half done.
+is there once its JSON file is; that it counts only together with the final label, the index and its line in the audit
+is the datastore's business (``lib.change_journal``).
 """
 
 from __future__ import annotations
@@ -120,6 +121,11 @@ class LabelVersions:
         if self.versions(case):
             self._commit(case, LabelVersion(self._next(case), time.time(), "", True, {}))
 
+    def coming(self, case: str, count: int) -> list[Path]:
+        """The files that the next ``count`` versions of a case will have."""
+        numbers = range(self._next(case), self._next(case) + count)
+        return [path for n in numbers for path in (self._label(case, n), self._record(case, n))]
+
     def file(self, case: str, number: int) -> Path:
         """The label map of a version.
 
@@ -151,12 +157,15 @@ class LabelVersions:
     def _label(self, case: str, number: int) -> Path:
         return self.folder / case / f"{number:04d}{LABEL_ENDING}"
 
+    def _record(self, case: str, number: int) -> Path:
+        return self.folder / case / f"{number:04d}.json"
+
     def _commit(self, case: str, version: LabelVersion) -> LabelVersion:
         record = {
             "seconds": version.seconds, "author": version.author, "deleted": version.deleted,
             "info": dict(version.info),
         }  # fmt: skip
-        with whole_file(self.folder / case / f"{version.number:04d}.json", durable=True) as beside:
+        with whole_file(self._record(case, version.number), durable=True) as beside:
             beside.write_text(json.dumps(record), encoding="utf-8")
         return version
 
