@@ -33,6 +33,7 @@ from lib.datastore import (
     CaseDatastore,
     _segment_names,
     check_tag,
+    with_warnings,
 )
 from lib.dicom_archive import ArchiveSegmentation, ArchiveSeries, DicomArchive
 from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError, OverloadedError
@@ -45,7 +46,7 @@ from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.dicom.series_roles import Resolution, resolve
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.geometry import corner_distance, resample, same_grid
-from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.labels import read_label, read_submitted_label, write_label
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies import Study, check_case_name
 from medsynth_app.imaging.volume import Volume
@@ -261,9 +262,11 @@ class DicomCaseDatastore(CaseDatastore):
         if tag != FINAL or self.read_only:
             return super().save_label(image_id, label_filename, label_tag, label_info)
         image = read_volume(self.display_file(image_id), image_id)
-        labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
+        submitted = read_label(Path(label_filename), image, _segment_names(label_info), "label")
+        labels = submitted.labels
         if not labels.any():
             return super().save_label(image_id, label_filename, label_tag, label_info)
+        label_info = with_warnings(label_info, submitted)
         self._store_segmentation(image_id, labels, image.affine)
         version = self._keep_version(image_id, labels, image.affine, label_info)
         (self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
