@@ -149,7 +149,15 @@ def flattened(layers: np.ndarray, segments: Sequence[Segment], name: str = "labe
             if not is_scribble(segment.name):
                 raise _unknown_segment(segment.name, name)
             warnings.append(f"{name}: the strokes of {segment.name[:40]!r} are no label and were left out")
-    return SubmittedLabel(result, (*warnings, *_residues(layers, left, name), *overlap_warning(overlap, name)))
+    warnings += [*_residues(layers, left, name), *_unnamed(segments, name)]
+    return SubmittedLabel(result, (*warnings, *overlap_warning(overlap, name)))
+
+
+def _unnamed(segments: Sequence[Segment], name: str) -> list[str]:
+    """What is said of labels that no segment of the file's table can be: deleted, or renamed to nothing known."""
+    named = {label_of_name(segment.name) for segment in segments}
+    absent = [label.label_name for label in TumorLabel if label not in named]
+    return [f"{name}: the file names no segment {', '.join(absent)}; the label holds none of it"] if absent else []
 
 
 def _residues(layers: np.ndarray, left: np.ndarray, name: str) -> list[str]:
