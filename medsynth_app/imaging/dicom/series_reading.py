@@ -86,9 +86,11 @@ def read_series(paths: Sequence[Path], name: str = "series") -> Volume:
 
 def _slices(path: Path, name: str) -> list[Slice]:
     try:
-        image = dcmread(path, stop_before_pixels=True)
+        with path.open("rb") as file:
+            image = dcmread(file, stop_before_pixels=True)
+            _check_length(image, path.stat().st_size - file.tell(), name)
         if "MOSAIC" in (str(word).upper() for word in _words(image, "ImageType")):
-            raise InvalidValueError(f"{name}: its images are mosaics of many slices (ImageType MOSAIC), which are not read")
+            raise InvalidValueError(f"{name}: its images are mosaics of slices (ImageType MOSAIC), which are not read")
         frames = int(image.get("NumberOfFrames") or 1)
         if frames == 1 and "ImagePositionPatient" in image:
             return [_slice(image, path, 0, image, image, image)]
@@ -99,6 +101,23 @@ def _slices(path: Path, name: str) -> list[Slice]:
         raise InvalidValueError(
             f"{name}: an image does not tell its place (ImagePositionPatient, ImageOrientationPatient, PixelSpacing)"
         ) from error
+
+
+def _check_length(image: Dataset, left: int, name: str) -> None:
+    """A file that ends too early must not be read: GDCM fills what is missing with whatever it has.
+
+    Args:
+        image: its attributes.
+        left: bytes of the file from the voxels on.
+        name: how errors call it.
+    """
+    syntax = image.file_meta.get("TransferSyntaxUID")
+    if syntax is None or syntax.is_compressed or syntax.is_deflated:
+        return
+    voxels = int(image.get("Rows") or 0) * int(image.get("Columns") or 0) * int(image.get("NumberOfFrames") or 1)
+    wanted = voxels * int(image.get("SamplesPerPixel") or 1) * int(image.get("BitsAllocated") or 0) // 8
+    if left < wanted:
+        raise UnsupportedKindError(f"{name}: a file ends too early: {max(left, 0)} of {wanted} bytes of voxels")
 
 
 def _words(image: Dataset, key: str) -> list[str]:
@@ -161,7 +180,10 @@ def _check_line(slices: Sequence[Slice], name: str) -> None:
     A steady step from slice to slice (a tilted stack) is a line too, and the affine tells it.
     """
     positions = np.array([s.position for s in slices])
-    steps = positions - positions[0] - np.arange(len(slices))[:, None] * np.median(np.diff(positions, axis=0), axis=0)
+    # Between slices far apart: positions are rounded, and an error of a step would add up.
+    apart = len(slices) // 2
+    step = np.median(positions[apart:] - positions[:-apart], axis=0) / apart
+    steps = positions - np.arange(len(slices))[:, None] * step
     aside = (steps - np.median(steps, axis=0)) @ slices[0].directions.T
     distances = np.linalg.norm(aside, axis=1)
     if distances.max() > ASIDE_TOLERANCE_MM:
