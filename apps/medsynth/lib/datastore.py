@@ -229,7 +229,11 @@ class CaseDatastore(LocalDatastore):
         """Image and label files of the cases with a final label."""
         pairs = []
         for image_id in self.get_labeled_images():
-            pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, FINAL)}
+            try:
+                pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, FINAL)}
+            except MedSynthError as error:
+                logger.warning("case %s is left out of the labelled ones: %s", image_id, error.message)
+                continue
             pairs.append(pair if full_path else {k: os.path.relpath(v, self.root) for k, v in pair.items()})
         return pairs
 

@@ -8,6 +8,7 @@ without necrosis keeps the name of its oedema. (Their numbers must run from 1 wi
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -23,13 +24,15 @@ from pydicom.errors import InvalidDicomError
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
-from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG, says_synthetic
+from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG, SeriesFacts, says_synthetic
 from medsynth_app.imaging.dicom.series_reading import LPS_TO_RAS
 from medsynth_app.imaging.label_writing import SEGMENT_COLORS
 from medsynth_app.imaging.labels import SubmittedLabel, overlap_warning, write_label
 from medsynth_app.imaging.viewer_segments import label_of_name
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import LABEL_NAMES, TumorLabel
+
+logger = logging.getLogger(__name__)
 
 CONVERTER = "itkimage2segimage"
 CONVERTER_SECONDS = 300
@@ -201,6 +204,27 @@ def segmentation_label(path: Path, image: Volume, name: str = "label") -> Submit
     return SubmittedLabel(labels, overlap_warning(overlap, name))
 
 
+def newest_segmentation(folder: Path) -> Path:
+    """The SEG object of a series' folder that was written last.
+
+    Raises:
+        UnsupportedKindError: there is none.
+    """
+    found: list[tuple[tuple[str, str, int], Path]] = []
+    for path in sorted(folder.glob("*.dcm")):
+        try:
+            dataset = dcmread(path, stop_before_pixels=True)
+            written = str(dataset.get("ContentDate") or ""), str(dataset.get("ContentTime") or "")
+            found.append(((*written, int(dataset.get("InstanceNumber") or 0)), path))
+        except _UNREADABLE:
+            continue
+    if not found:
+        raise UnsupportedKindError("label: the series holds no readable DICOM SEG object")
+    if len(found) > 1:
+        logger.warning("a series holds %d DICOM SEG objects; the newest one is read", len(found))
+    return max(found)[1]
+
+
 def check_kind(dataset: Dataset, name: str = "label") -> None:
     """Refuse, before any voxel is read, what a SEG object's attributes say cannot be read.
 
@@ -239,6 +263,23 @@ def _masks(
 def holds_our_segments(dataset: Dataset) -> bool:
     """Whether a SEG object, or its metadata, has a segment that is one of our labels."""
     return any(_label_of(segment) for segment in dataset.get("SegmentSequence") or [])
+
+
+def frames_may_fit(dataset: Dataset, facts: SeriesFacts) -> bool:
+    """Whether frames of a SEG object, by its metadata, have the size and direction of a series' images.
+
+    What is not told on either side may fit.
+    """
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [Dataset()])[0]
+    orientation = own.get("PlaneOrientationSequence") or shared.get("PlaneOrientationSequence")
+    size = (dataset.get("Rows"), dataset.get("Columns"))
+    if None not in size and len(facts.grid) >= 2 and facts.grid[:2] != tuple(float(n) for n in size):
+        return False
+    cosines = [float(v) for v in orientation[0].get("ImageOrientationPatient") or ()] if orientation else []
+    if len(cosines) != 6 or len(facts.grid) != 10:
+        return True
+    return bool(np.abs(np.array(cosines) - facts.grid[4:]).max() < 2e-3)
 
 
 def _label_of(segment: Dataset) -> TumorLabel | None:
