@@ -10,7 +10,7 @@ import numpy as np
 from medsynth_app.api.dependencies import Studies
 from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, label_version
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError
-from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.labels import read_label
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.volume import Volume
 
@@ -77,5 +77,5 @@ def uploaded_images(studies: Studies | None, case: str | None, files: Mapping[st
             f"image: must be one 3-D sequence, has {volume.array.shape[0]} channels", code="not_scalar"
         )
     volume = Volume(volume.array.astype(np.float32), volume.affine)
-    labels = read_submitted_label(files["label"], volume)
-    return TumorImages(f"upload-{label_version(labels)[:8]}", volume, labels)
+    label = read_label(files["label"], volume)
+    return TumorImages(f"upload-{label_version(label.labels)[:8]}", volume, label.labels, notes=label.warnings)

@@ -10,7 +10,7 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.labels import read_label
 from medsynth_app.imaging.volume import Volume
 
 T1_LIKE = ("t1", "t1ce", "t2", "flair")
@@ -60,7 +60,8 @@ def images_of_case(case: CaseFiles, label: Path, tag: str) -> TumorImages:
         InvalidValueError: the case has no sequence, or the label does not fit.
     """
     volume, notes = read_t1_like(case)
-    return TumorImages(case.name, volume, read_submitted_label(label, volume), tag, notes)
+    found = read_label(label, volume)
+    return TumorImages(case.name, volume, found.labels, tag, (*notes, *found.warnings))
 
 
 def read_t1_like(case: CaseFiles) -> tuple[Volume, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.labels import read_label
 from medsynth_app.segmentation.inference import InferenceConfiguration, segment
 from medsynth_app.segmentation.metrics import score_labels
 from medsynth_app.segmentation.network import NetworkConfiguration
@@ -24,7 +24,8 @@ class EvaluationReport:
     """Figures of an evaluation.
 
     Attributes:
-        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ...}``.
+        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ...}``, and ``warnings`` where
+            something of its label was left out.
         summary: ``mean`` and ``median`` -> region -> figure.
         seconds_per_case: median of reading, segmenting and bringing the mask back.
     """
@@ -71,11 +72,13 @@ def evaluate_cases(
         seconds = time.perf_counter() - begin
         if case.label is None:
             raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
-        reference = read_submitted_label(case.label, volume, name=f"{case.name} label")
+        reference = read_label(case.label, volume, name=f"{case.name} label")
         rows[case.name] = {
-            "regions": score_labels(found, reference, volume.spacing),
+            "regions": score_labels(found, reference.labels, volume.spacing),
             "seconds": round(seconds, 3),
         }
+        if reference.warnings:
+            rows[case.name]["warnings"] = list(reference.warnings)
         on_case(case.name)
     return EvaluationReport(rows, _summary(rows), float(np.median([row["seconds"] for row in rows.values()])))
 

@@ -41,7 +41,7 @@ from medsynth_app.errors import (
 )
 from medsynth_app.files import file_digest, whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
-from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.labels import SubmittedLabel, read_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.studies import (
@@ -61,6 +61,7 @@ OWN_FOLDER = ".medsynth"
 CASE_FOLDER_ORIGIN = "case folder"
 KEY_ORIGIN = "origin"
 KEY_VERSION = "version"
+KEY_WARNINGS = "warnings"
 FINAL = DefaultLabelTag.FINAL.value
 TAG_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG_RULE = "must be 1 to 64 letters, digits, '_' and '-'"
@@ -175,11 +176,18 @@ class CaseDatastore(LocalDatastore):
         target = self.root / OWN_FOLDER / "labels" / f"{image_id}{LABEL_ENDING}"
         if not target.exists() or target.stat().st_mtime < case.label.stat().st_mtime:
             image = read_volume(self.display_file(image_id), image_id)
-            write_label(
-                read_submitted_label(case.label, image, name=f"{image_id} label"),
-                image.affine, target, mark_of_file(case.label),
-            )  # fmt: skip
+            label = read_label(case.label, image, name=f"{image_id} label")
+            write_label(label.labels, image.affine, target, mark_of_file(case.label))
+            self._note_warnings(image_id, label)
         return target
+
+    def _note_warnings(self, image_id: str, label: SubmittedLabel) -> None:
+        """What was doubtful in a label that came with the studies, for the log and for who asks about the label."""
+        for warning in label.warnings:
+            logger.warning("%s", warning)
+        stored = self._model(image_id).labels.get(FINAL)
+        if stored is not None and label.warnings:
+            stored.info[KEY_WARNINGS] = list(label.warnings)
 
     def label_file(self, image_id: str, tag: str) -> Path:
         """Path of a label.
@@ -241,7 +249,11 @@ class CaseDatastore(LocalDatastore):
         """Image and label files of the cases with a final label."""
         pairs = []
         for image_id in self.get_labeled_images():
-            pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, FINAL)}
+            try:
+                pair = {"image": str(self.display_file(image_id)), "label": self.get_label_uri(image_id, FINAL)}
+            except MedSynthError as error:
+                logger.warning("case %s is left out of the labelled ones: %s", image_id, error.message)
+                continue
             pairs.append(pair if full_path else {k: os.path.relpath(v, self.root) for k, v in pair.items()})
         return pairs
 
@@ -349,7 +361,8 @@ class CaseDatastore(LocalDatastore):
         """
         tag = check_tag(label_tag)
         image = read_volume(self.display_file(image_id), image_id)
-        labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
+        submitted = read_label(Path(label_filename), image, _segment_names(label_info), "label")
+        labels, label_info = submitted.labels, with_warnings(label_info, submitted)
         with self._changing(writes_index=False):
             model = self._model(image_id)
             paths = [self._label_path(image_id, tag), *self._coming_versions(image_id, tag)]
@@ -735,6 +748,12 @@ def _image_ending(name: str) -> str:
             return ending
     allowed = ", ".join((*IMAGE_ENDINGS, *PICTURE_ENDINGS))
     raise UnsupportedKindError(f"file: {name[:60]!r} is of an unknown kind, allowed are {allowed}")
+
+
+def with_warnings(label_info: Mapping[str, Any], label: SubmittedLabel) -> dict[str, Any]:
+    """What is stored about a label, with what was left out of its file."""
+    info = {key: value for key, value in (label_info or {}).items() if key != KEY_WARNINGS}
+    return {**info, KEY_WARNINGS: list(label.warnings)} if label.warnings else info
 
 
 def _segment_names(label_info: Mapping[str, Any]) -> list[str] | None:

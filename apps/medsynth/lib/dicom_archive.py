@@ -6,7 +6,8 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,11 +24,12 @@ from monailabel.config import settings as monailabel_settings
 from monailabel.datastore.dicom import DICOMwebClientX
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from requests.adapters import HTTPAdapter
 
-from medsynth_app.errors import NotFoundError, OverloadedError
+from medsynth_app.errors import NotFoundError, OverloadedError, TooLargeError, UnsupportedKindError
 from medsynth_app.files import whole_folder
-from medsynth_app.imaging.dicom.segmentation_object import holds_our_segments
+from medsynth_app.imaging.dicom.segmentation_object import check_kind, frames_may_fit, holds_our_segments
 from medsynth_app.imaging.dicom.series_facts import SeriesFacts, facts_of
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,11 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS, READ_SECONDS = 5.0, 120.0
 PARALLEL_REQUESTS = 4
 IMAGES_AT_ONCE = 50
+LISTING_SECONDS = 60.0
+LARGEST_LISTING = 100_000
+"""Where a list of series ends, whatever the server still has: an endless list must not keep this one from working."""
+LARGEST_SERIES = 20_000
+"""More images of one series are taken for a server that never ends."""
 UID = re.compile(r"[0-9]{1,62}(\.[0-9]{1,62}){1,31}")
 INFO_FIELDS = ("StudyDate", "StudyTime", "Modality", "PatientID", "StudyInstanceUID")
 """What MONAI Label's viewers show of an image; not RetrieveURL, which names the server's address."""
@@ -93,6 +100,7 @@ class DicomArchive:
         self._client.set_http_retry_params(max_attempts=3, wait_exponential_multiplier=100)
         self._facts: dict[str, SeriesFacts] = {}
         self._segmentations: dict[str, ArchiveSegmentation | None] = {}
+        self._told: set[str] = set()
         self._lock = threading.Lock()
 
     def series(self, search_filter: Mapping[str, Any]) -> list[ArchiveSeries]:
@@ -105,10 +113,21 @@ class DicomArchive:
         return self._list(None, search_filter, fields)
 
     def study_facts(self, study_uid: str, modality: str = "MR") -> list[SeriesFacts]:
-        """What tells the sequences of a study's series; each series is asked once."""
+        """What tells the sequences of a study's series; each series is asked once.
+
+        A series whose metadata cannot be read is passed over.
+        """
         listed = self._list(study_uid, {"Modality": modality})
         with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-            return list(pool.map(self._series_facts, [study_uid] * len(listed), [s.uid for s in listed]))
+            found = pool.map(self._facts_or_none, [study_uid] * len(listed), [s.uid for s in listed])
+            return [facts for facts in found if facts is not None]
+
+    def _facts_or_none(self, study_uid: str, series_uid: str) -> SeriesFacts | None:
+        try:
+            return self._series_facts(study_uid, series_uid)
+        except (NotFoundError, UnsupportedKindError) as error:
+            self._tell_once(f"series {series_uid} is passed over: {error.message}")
+            return None
 
     def series_facts(self, series: ArchiveSeries) -> SeriesFacts:
         """The facts of one series."""
@@ -122,36 +141,60 @@ class DicomArchive:
                     raise NotFoundError("image: the series holds no image any more")
                 image_uid = str(Dataset.from_json(images[0]).SOPInstanceUID)
                 metadata = self._client.retrieve_instance_metadata(study_uid, series_uid, image_uid)
-            # Some servers answer a list of one.
-            record = metadata[0] if isinstance(metadata, list) else metadata
-            record = {tag: element for tag, element in record.items() if "BulkDataURI" not in element}
-            self._facts[series_uid] = facts_of(Dataset.from_json(record))
+            self._facts[series_uid] = facts_of(_dataset(metadata, "series"))
         return self._facts[series_uid]
 
-    def segmentations(self) -> dict[str, ArchiveSegmentation]:
-        """The newest SEG object of ours of each image series."""
+    def segmentations(self, unreadable: Collection[str] = ()) -> dict[str, ArchiveSegmentation]:
+        """The newest SEG object of ours of each image series.
+
+        Args:
+            unreadable: UIDs of SEG series that turned out to be none when they were read.
+        """
         newest: dict[str, ArchiveSegmentation] = {}
         for listed in self._list(None, {"Modality": "SEG"}):
-            found = self._segmentation(listed)
+            found = self._segmentation(listed) if listed.uid not in unreadable else None
             if found and found.written >= getattr(newest.get(found.image_uid), "written", ""):
                 newest[found.image_uid] = found
         return newest
 
     def _segmentation(self, listed: ArchiveSeries) -> ArchiveSegmentation | None:
-        """SEG objects do not change: each is asked once."""
+        """SEG objects do not change: each is asked once. One that cannot be read is none, and stops no other."""
         if listed.uid not in self._segmentations:
-            with _answered():
-                metadata = self._client.retrieve_series_metadata(listed.study_uid, listed.uid)
-            record = {tag: element for tag, element in metadata[0].items() if "BulkDataURI" not in element}
-            image = Dataset.from_json(record)
-            self._segmentations[listed.uid] = _segmentation(image, listed)
+            try:
+                with _answered():
+                    metadata = self._client.retrieve_series_metadata(listed.study_uid, listed.uid)
+                self._segmentations[listed.uid] = self._readable(_dataset(metadata, "segmentation"), listed)
+            except (NotFoundError, UnsupportedKindError) as error:
+                self._tell_once(f"the DICOM SEG series {listed.uid} does not count as a label: {error.message}")
+                self._segmentations[listed.uid] = None
         return self._segmentations[listed.uid]
+
+    def _readable(self, image: Dataset, listed: ArchiveSeries) -> ArchiveSegmentation | None:
+        """A SEG object by its metadata, None where it has no segment of ours.
+
+        Raises:
+            UnsupportedKindError: its kind cannot be read, or its frames cannot be those of its image series.
+        """
+        found = _segmentation(image, listed)
+        if found is not None:
+            check_kind(image, "segmentation")
+            facts = self._facts_or_none(listed.study_uid, found.image_uid)
+            if facts is not None and not frames_may_fit(image, facts):
+                raise UnsupportedKindError("segmentation: its frames have another size or direction than its images")
+        return found
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            logger.warning("%s", text)
 
     def download(self, study_uid: str, series_uid: str, folder: Path) -> None:
         """All images of a series as files of ``folder``, which is replaced whole or not at all."""
         with ExitStack() as at_last, whole_folder(folder) as beside:
             with _answered():
                 for number, image in enumerate(self._client.iter_series(study_uid, series_uid)):
+                    if number >= LARGEST_SERIES:
+                        raise TooLargeError(f"image: the series has more than {LARGEST_SERIES} images")
                     image.save_as(beside / f"{number:05d}.dcm", write_like_original=False)
             if not any(beside.iterdir()):
                 raise NotFoundError("image: the series holds no image any more")
@@ -176,24 +219,62 @@ class DicomArchive:
     def _list(
         self, study_uid: str | None, search_filter: Mapping[str, Any], fields: Sequence[str] | None = None
     ) -> list[ArchiveSeries]:
-        with _answered():
-            found = self._client.search_for_series(
-                study_uid, search_filters=dict(search_filter), fields=fields, get_remaining=True
-            )
+        found: dict[tuple[str, str], ArchiveSeries] = {}
+        offset, end = 0, time.monotonic() + LISTING_SECONDS
+        while True:
+            with _answered():
+                page = self._client.search_for_series(
+                    study_uid, search_filters=dict(search_filter), fields=fields, offset=offset
+                )
+            if not isinstance(page, list):
+                raise OverloadedError("studies: the DICOMweb server answered no list", code="archive_unavailable")
+            before = len(found)
+            for series in map(_listed, page):
+                found.setdefault((series.study_uid, series.uid), series)
+            if len(found) == before:
+                if page:
+                    self._tell_once(
+                        f"the DICOMweb server ignores the search parameter offset: {before} series are seen, "
+                        "what it has beyond its first page is not"
+                    )
+                break
+            if len(found) >= LARGEST_LISTING or time.monotonic() > end:
+                self._tell_once(f"the DICOMweb server's list of series has no end: the first {len(found)} are taken")
+                break
+            offset += len(page)
         # UIDs become names of folders: what is no UID is not let in.
-        return [s for s in map(_listed, found) if UID.fullmatch(s.uid) and UID.fullmatch(s.study_uid)]
+        return [s for s in found.values() if UID.fullmatch(s.uid) and UID.fullmatch(s.study_uid)]
 
 
-def _listed(found: Mapping[str, Any]) -> ArchiveSeries:
-    series = Dataset.from_json(dict(found))
-    info = {key: str(series[key].value) if key in series else "UNK" for key in INFO_FIELDS}
-    uid = str(series.SeriesInstanceUID)
-    return ArchiveSeries(
-        uid=uid,
-        study_uid=str(series.StudyInstanceUID),
-        images=int(series.get("NumberOfSeriesRelatedInstances") or 0),
-        info={"SeriesInstanceUID": uid, "SeriesDescription": str(series.get("SeriesDescription", "")), **info},
-    )
+def _dataset(metadata: Any, name: str) -> Dataset:
+    """The first dataset of an answer, without what is elsewhere.
+
+    Raises:
+        UnsupportedKindError: it is none.
+    """
+    try:
+        # Some servers answer a list of one where one is asked for.
+        record = metadata[0] if isinstance(metadata, list) else metadata
+        return Dataset.from_json({tag: element for tag, element in record.items() if "BulkDataURI" not in element})
+    except Exception as error:  # noqa: BLE001 - pydicom raises whatever a strange value leads to
+        raise UnsupportedKindError(f"{name}: its metadata cannot be read ({type(error).__name__})") from error
+
+
+def _listed(found: Any) -> ArchiveSeries:
+    """An entry of a list; one that cannot be read has no UIDs."""
+    try:
+        series = Dataset.from_json(dict(found))
+        info = {key: str(series[key].value) if key in series else "UNK" for key in INFO_FIELDS}
+        uid = str(series.get("SeriesInstanceUID") or "")
+        return ArchiveSeries(
+            uid=uid,
+            study_uid=str(series.get("StudyInstanceUID") or ""),
+            images=int(series.get("NumberOfSeriesRelatedInstances") or 0),
+            info={"SeriesInstanceUID": uid, "SeriesDescription": str(series.get("SeriesDescription", "")), **info},
+        )
+    except Exception as error:  # noqa: BLE001 - pydicom raises whatever a strange value leads to
+        logger.warning("an entry of the DICOMweb server's list cannot be read: %s", type(error).__name__)
+        return ArchiveSeries("", "")
 
 
 def _segmentation(image: Dataset, listed: ArchiveSeries) -> ArchiveSegmentation | None:
@@ -243,3 +324,7 @@ def _answered(verb: str = "answer") -> Iterator[None]:
         raise OverloadedError(
             f"studies: the DICOMweb server did not {verb} ({reason}); try again", code="archive_unavailable"
         ) from error
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidDicomError) as error:
+        # What the client library and pydicom raise for an answer that is not what was asked for.
+        logger.warning("an answer of the DICOMweb server cannot be read: %s", type(error).__name__)
+        raise UnsupportedKindError("image: what the DICOMweb server answered cannot be read") from error

@@ -33,19 +33,31 @@ from lib.datastore import (
     CaseDatastore,
     _segment_names,
     check_tag,
+    with_warnings,
 )
 from lib.dicom_archive import ArchiveSegmentation, ArchiveSeries, DicomArchive
-from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError, OverloadedError
+from medsynth_app import __version__
+from medsynth_app.errors import (
+    InvalidValueError,
+    MedSynthError,
+    NotFoundError,
+    OverloadedError,
+    UnsupportedKindError,
+)
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.imaging.dicom.segmentation_object import read_segmentation, write_segmentation
+from medsynth_app.imaging.dicom.segmentation_object import (
+    newest_segmentation,
+    segmentation_label,
+    write_segmentation,
+)
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping
 from medsynth_app.imaging.dicom.series_facts import SeriesFacts
 from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.dicom.series_roles import Resolution, resolve
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.geometry import corner_distance, resample, same_grid
-from medsynth_app.imaging.labels import read_submitted_label, write_label
+from medsynth_app.imaging.labels import read_label, read_submitted_label, write_label
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies import Study, check_case_name
 from medsynth_app.imaging.volume import Volume
@@ -261,9 +273,11 @@ class DicomCaseDatastore(CaseDatastore):
         if tag != FINAL or self.read_only:
             return super().save_label(image_id, label_filename, label_tag, label_info)
         image = read_volume(self.display_file(image_id), image_id)
-        labels = read_submitted_label(Path(label_filename), image, _segment_names(label_info), "label")
+        submitted = read_label(Path(label_filename), image, _segment_names(label_info), "label")
+        labels = submitted.labels
         if not labels.any():
             return super().save_label(image_id, label_filename, label_tag, label_info)
+        label_info = with_warnings(label_info, submitted)
         self._store_segmentation(image_id, labels, image.affine)
         version = self._keep_version(image_id, labels, image.affine, label_info)
         (self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
@@ -343,7 +357,7 @@ class DicomCaseDatastore(CaseDatastore):
         self._last_look = time.monotonic()
         try:
             listed = {series.uid: series for series in self._archive.series(_search_filter())}
-            segmentations = self._archive.segmentations()
+            segmentations = self._archive.segmentations(self._unreadable())
         except MedSynthError as error:
             # A server that is away for a moment must not empty the index.
             logger.warning("the list of studies stays as it is: %s", error.message)
@@ -374,12 +388,33 @@ class DicomCaseDatastore(CaseDatastore):
             raise NotFoundError(f"label: series {image_id!r} has no DICOM SEG any more")
         target = self._label_cache(found.uid)
         if not target.exists():
+            image = read_volume(self.display_file(image_id), image_id)
             folder = self.root / OWN_FOLDER / "segmentations" / found.uid
             self._archive.download(found.study_uid, found.uid, folder)
-            image = read_volume(self.display_file(image_id), image_id)
-            write_label(read_segmentation(next(folder.glob("*.dcm")), image), image.affine, target)
+            try:
+                label = segmentation_label(newest_segmentation(folder), image, f"{image_id} label")
+            except (InvalidValueError, UnsupportedKindError) as error:
+                self._set_aside(found.uid, error)
+                raise
+            write_label(label.labels, image.affine, target)
+            self._note_warnings(image_id, label)
             shutil.rmtree(folder, ignore_errors=True)
         return target
+
+    def _set_aside(self, uid: str, error: MedSynthError) -> None:
+        """A SEG object that cannot be read is no label: its series waits for one again."""
+        logger.warning("the DICOM SEG series %s does not count as a label: %s", uid, error.message)
+        with whole_file(self._unreadable_mark(uid)) as beside:
+            beside.write_text(error.message, encoding="utf-8")
+        self.refresh()
+
+    def _unreadable(self) -> set[str]:
+        ending = self._unreadable_mark("").name
+        return {path.name.removesuffix(ending) for path in (self.root / OWN_FOLDER / "labels").glob(f"*{ending}")}
+
+    def _unreadable_mark(self, uid: str) -> Path:
+        # Another version may be able to read it.
+        return self.root / OWN_FOLDER / "labels" / f"{uid}.unreadable-{__version__}"
 
     def _label_cache(self, segmentation_uid: str) -> Path:
         return self.root / OWN_FOLDER / "labels" / f"{segmentation_uid}{LABEL_ENDING}"

@@ -8,11 +8,12 @@ without necrosis keeps the name of its oedema. (Their numbers must run from 1 wi
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,26 @@ from pydicom.errors import InvalidDicomError
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
-from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG, says_synthetic
+from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG, SeriesFacts, says_synthetic
 from medsynth_app.imaging.dicom.series_reading import LPS_TO_RAS
 from medsynth_app.imaging.label_writing import SEGMENT_COLORS
-from medsynth_app.imaging.labels import write_label
+from medsynth_app.imaging.labels import SubmittedLabel, overlap_warning, write_label
+from medsynth_app.imaging.viewer_segments import label_of_name
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import LABEL_NAMES, TumorLabel
+
+logger = logging.getLogger(__name__)
 
 CONVERTER = "itkimage2segimage"
 CONVERTER_SECONDS = 300
 PLACE_TOLERANCE_VOXELS = 0.05
+KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
+LEAST_FRACTION = 0.5
+_UNREADABLE = (
+    InvalidDicomError, AttributeError, KeyError, IndexError, TypeError, ValueError, NotImplementedError, RuntimeError,
+    EOFError, OSError,
+)  # fmt: skip
+"""What pydicom raises for objects that are cut off, contradict themselves or are compressed in an unknown way."""
 
 _CATEGORY = ("49755003", "SCT", "Morphologically Abnormal Structure")
 _TYPES = {
@@ -149,52 +160,132 @@ def _code(code: tuple[str, str, str]) -> dict[str, str]:
 
 
 def read_segmentation(path: Path, image: Volume, name: str = "label") -> np.ndarray:
+    """The voxels of ``segmentation_label``; raises as that."""
+    return segmentation_label(path, image, name).labels
+
+
+def segmentation_label(path: Path, image: Volume, name: str = "label") -> SubmittedLabel:
     """The label map of a SEG object on the grid of its image.
 
     Segments are known by name (``necrotic_core`` ...) or by the code of their type; other segments are passed
-    over. Where segments overlap, the one with the higher label value wins.
+    over. Where segments overlap, the one with the higher label value wins. Of a FRACTIONAL object a voxel belongs to a
+    segment from ``LEAST_FRACTION`` of its largest value on.
 
     Args:
-        path: DICOM SEG file, binary.
+        path: DICOM SEG file: BINARY, FRACTIONAL or LABELMAP.
         image: the image it refers to; only its grid is used.
         name: how errors call it.
 
-    Returns:
-        (X, Y, Z) uint8, values 0..3.
-
     Raises:
-        UnsupportedKindError: not a readable binary SEG object.
+        UnsupportedKindError: not a readable SEG object, or of another kind.
         InvalidValueError: no segment is one of ours, or a frame does not lie on the image's slices.
     """
     try:
         dataset = dcmread(path)
+        check_kind(dataset, name)
         segments = {int(s.SegmentNumber): _label_of(s) for s in dataset.SegmentSequence}
-        pixels = dataset.pixel_array
+        if not any(segments.values()):
+            raise InvalidValueError(f"{name}: none of its segments is one of {', '.join(LABEL_NAMES)}")
+        pixels = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
         groups = list(dataset.PerFrameFunctionalGroupsSequence)
-    except (InvalidDicomError, AttributeError, KeyError, ValueError, NotImplementedError) as error:
-        raise UnsupportedKindError(f"{name}: not a readable DICOM SEG object") from error
-    if not any(segments.values()):
-        raise InvalidValueError(f"{name}: none of its segments is one of {', '.join(LABEL_NAMES)}")
-    labels = np.zeros(image.spatial_shape, dtype=np.uint8)
-    for frame, group in zip(pixels.reshape(-1, *pixels.shape[-2:]), groups):
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        label = segments.get(number)
-        if label is not None:
+        if len(groups) != len(pixels):
+            raise UnsupportedKindError(
+                f"{name}: not a readable DICOM SEG object: {len(pixels)} frames, but places of {len(groups)}"
+            )
+        labels, overlap = np.zeros(image.spatial_shape, np.uint8), np.zeros(image.spatial_shape, bool)
+        for frame, group in zip(pixels, groups):
             index = _slice_index(dataset, group, image, frame.shape, name)
-            plane = labels[:, :, index]
-            np.maximum(plane, frame.T.astype(bool) * np.uint8(label), out=plane)
-    return labels
+            for label, mask in _masks(dataset, group, frame, segments):
+                plane = labels[:, :, index]
+                overlap[:, :, index] |= mask.T & (plane != 0) & (plane != label)
+                np.maximum(plane, mask.T * np.uint8(label), out=plane)
+    except _UNREADABLE as error:
+        raise UnsupportedKindError(f"{name}: not a readable DICOM SEG object") from error
+    return SubmittedLabel(labels, overlap_warning(overlap, name))
+
+
+def newest_segmentation(folder: Path) -> Path:
+    """The SEG object of a series' folder that was written last.
+
+    Raises:
+        UnsupportedKindError: there is none.
+    """
+    found: list[tuple[tuple[str, str, int], Path]] = []
+    for path in sorted(folder.glob("*.dcm")):
+        try:
+            dataset = dcmread(path, stop_before_pixels=True)
+            written = str(dataset.get("ContentDate") or ""), str(dataset.get("ContentTime") or "")
+            found.append(((*written, int(dataset.get("InstanceNumber") or 0)), path))
+        except _UNREADABLE:
+            continue
+    if not found:
+        raise UnsupportedKindError("label: the series holds no readable DICOM SEG object")
+    if len(found) > 1:
+        logger.warning("a series holds %d DICOM SEG objects; the newest one is read", len(found))
+    return max(found)[1]
+
+
+def check_kind(dataset: Dataset, name: str = "label") -> None:
+    """Refuse, before any voxel is read, what a SEG object's attributes say cannot be read.
+
+    Raises:
+        UnsupportedKindError: neither BINARY, FRACTIONAL nor LABELMAP, or its fractions have no largest value.
+    """
+    kind = str(dataset.get("SegmentationType") or "").strip().upper()
+    if kind not in KINDS:
+        raise UnsupportedKindError(
+            f"{name}: not a readable DICOM SEG object: SegmentationType {kind[:20]!r} must be one of {', '.join(KINDS)}"
+        )
+    largest = dataset.get("MaximumFractionalValue")
+    if kind == "FRACTIONAL" and not (isinstance(largest, int) and largest > 0):
+        raise UnsupportedKindError(
+            f"{name}: not a readable DICOM SEG object: MaximumFractionalValue {str(largest)[:20]} must be above 0"
+        )
+
+
+def _masks(
+    dataset: Dataset, group: Dataset, frame: np.ndarray, segments: Mapping[int, TumorLabel | None]
+) -> Iterator[tuple[TumorLabel, np.ndarray]]:
+    """Our labels in a frame, each with its mask (rows, columns)."""
+    kind = str(dataset.SegmentationType).strip().upper()
+    if kind == "LABELMAP":
+        # The voxel is the number of its segment.
+        yield from ((label, frame == number) for number, label in segments.items() if label is not None)
+        return
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    found = group.get("SegmentIdentificationSequence") or shared.get("SegmentIdentificationSequence")
+    label = segments.get(int(found[0].ReferencedSegmentNumber))
+    if label is not None:
+        least = LEAST_FRACTION * int(dataset.MaximumFractionalValue) if kind == "FRACTIONAL" else 1
+        yield label, frame >= least
 
 
 def holds_our_segments(dataset: Dataset) -> bool:
     """Whether a SEG object, or its metadata, has a segment that is one of our labels."""
-    return any(_label_of(segment) for segment in dataset.get("SegmentSequence", []))
+    return any(_label_of(segment) for segment in dataset.get("SegmentSequence") or [])
+
+
+def frames_may_fit(dataset: Dataset, facts: SeriesFacts) -> bool:
+    """Whether frames of a SEG object, by its metadata, have the size and direction of a series' images.
+
+    What is not told on either side may fit.
+    """
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [Dataset()])[0]
+    orientation = own.get("PlaneOrientationSequence") or shared.get("PlaneOrientationSequence")
+    size = (dataset.get("Rows"), dataset.get("Columns"))
+    if None not in size and len(facts.grid) >= 2 and facts.grid[:2] != tuple(float(n) for n in size):
+        return False
+    cosines = [float(v) for v in orientation[0].get("ImageOrientationPatient") or ()] if orientation else []
+    if len(cosines) != 6 or len(facts.grid) != 10:
+        return True
+    return bool(np.abs(np.array(cosines) - facts.grid[4:]).max() < 2e-3)
 
 
 def _label_of(segment: Dataset) -> TumorLabel | None:
-    key = str(segment.get("SegmentLabel", "")).strip().lower().replace(" ", "_")
-    if key in LABEL_NAMES:
-        return TumorLabel(LABEL_NAMES[key])
+    label = label_of_name(str(segment.get("SegmentLabel") or ""))
+    if label is not None:
+        return label
     types = segment.get("SegmentedPropertyTypeCodeSequence")
     value = str(types[0].get("CodeValue", "")) if types else ""
     return next((label for label, code in _TYPES.items() if code[0] == value), None)
@@ -202,7 +293,7 @@ def _label_of(segment: Dataset) -> TumorLabel | None:
 
 def _slice_index(dataset: Dataset, group: Dataset, image: Volume, size: tuple[int, ...], name: str) -> int:
     """The slice of the image on which a frame lies, voxel for voxel."""
-    shared = dataset.get("SharedFunctionalGroupsSequence", [Dataset()])[0]
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
 
     def first(key: str) -> Any:
         return (group.get(key) or shared.get(key))[0]

@@ -7,9 +7,10 @@ the order in which DICOM viewers build their volumes.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from medsynth_app.imaging.volume import Volume
 DIRECTION_TOLERANCE = 1e-3
 GAP_TOLERANCE = 0.05
 """Slice distances may differ by this part of their median: one missing slice makes a distance of 200 %."""
+ASIDE_TOLERANCE_MM = 0.5
+"""A slice further from the line through all of them, in its own plane, is not where a stack would have it."""
+RESCALING = "PixelValueTransformationSequence"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _GDCM_LOCK = threading.Lock()
@@ -41,6 +45,8 @@ class Slice:
         directions: (2, 3) unit vectors along which column and row index grow, LPS.
         spacing: (2,) mm between columns and between rows.
         size: columns, rows.
+        slope, intercept: what turns the stored values of a multi-frame image's frame into those it shows; None where
+            the image itself tells it, for the decoder to apply.
     """
 
     path: Path
@@ -49,6 +55,8 @@ class Slice:
     directions: np.ndarray
     spacing: np.ndarray
     size: tuple[int, int]
+    slope: float | None = None
+    intercept: float = 0.0
 
     @property
     def height(self) -> float:
@@ -69,7 +77,7 @@ def read_series(paths: Sequence[Path], name: str = "series") -> Volume:
     Raises:
         UnsupportedKindError: not DICOM images, or they cannot be decoded (415).
         InvalidValueError: no position, one slice only, slices that differ in direction or size, several images
-            at one place, a missing slice (422).
+            at one place, a missing slice, one that lies aside, mosaics (422).
     """
     slices = sorted((s for path in paths for s in _slices(path, name)), key=lambda s: s.height)
     _check_stack(slices, name)
@@ -78,7 +86,11 @@ def read_series(paths: Sequence[Path], name: str = "series") -> Volume:
 
 def _slices(path: Path, name: str) -> list[Slice]:
     try:
-        image = dcmread(path, stop_before_pixels=True)
+        with path.open("rb") as file:
+            image = dcmread(file, stop_before_pixels=True)
+            _check_length(image, path.stat().st_size - file.tell(), name)
+        if "MOSAIC" in (str(word).upper() for word in _words(image, "ImageType")):
+            raise InvalidValueError(f"{name}: its images are mosaics of slices (ImageType MOSAIC), which are not read")
         frames = int(image.get("NumberOfFrames") or 1)
         if frames == 1 and "ImagePositionPatient" in image:
             return [_slice(image, path, 0, image, image, image)]
@@ -91,17 +103,43 @@ def _slices(path: Path, name: str) -> list[Slice]:
         ) from error
 
 
+def _check_length(image: Dataset, left: int, name: str) -> None:
+    """A file that ends too early must not be read: GDCM fills what is missing with whatever it has.
+
+    Args:
+        image: its attributes.
+        left: bytes of the file from the voxels on.
+        name: how errors call it.
+    """
+    syntax = image.file_meta.get("TransferSyntaxUID")
+    if syntax is None or syntax.is_compressed or syntax.is_deflated:
+        return
+    voxels = int(image.get("Rows") or 0) * int(image.get("Columns") or 0) * int(image.get("NumberOfFrames") or 1)
+    wanted = voxels * int(image.get("SamplesPerPixel") or 1) * int(image.get("BitsAllocated") or 0) // 8
+    if left < wanted:
+        raise UnsupportedKindError(f"{name}: a file ends too early: {max(left, 0)} of {wanted} bytes of voxels")
+
+
+def _words(image: Dataset, key: str) -> list[str]:
+    value = image.get(key)
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
 def _multi_frame_slice(image: Dataset, path: Path, index: int) -> Slice:
     own = image.PerFrameFunctionalGroupsSequence[index]
-    shared = image.get("SharedFunctionalGroupsSequence", [Dataset()])[0]
+    shared = (image.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
 
     def group(key: str) -> Any:
         return (own.get(key) or shared.get(key))[0]
 
-    return _slice(
+    found = _slice(
         image, path, index, group("PlanePositionSequence"), group("PlaneOrientationSequence"),
         group("PixelMeasuresSequence"),
     )  # fmt: skip
+    # Images that keep the slope outside of the groups have one for all frames.
+    transformation = (own.get(RESCALING) or shared.get(RESCALING) or [image])[0]
+    slope = float(transformation.get("RescaleSlope") or 1.0)
+    return replace(found, slope=slope, intercept=float(transformation.get("RescaleIntercept") or 0.0))
 
 
 def _slice(image: Dataset, path: Path, frame: int, position: Any, orientation: Any, measures: Any) -> Slice:
@@ -133,6 +171,27 @@ def _check_stack(slices: Sequence[Slice], name: str) -> None:
         raise InvalidValueError(
             f"{name}: slices are missing: the distances are {gaps.min():.2f} to {gaps.max():.2f} mm"
         )
+    _check_line(slices, name)
+
+
+def _check_line(slices: Sequence[Slice], name: str) -> None:
+    """The slices must lie on one straight line: their distances say nothing of a slice that is aside in its plane.
+
+    A steady step from slice to slice (a tilted stack) is a line too, and the affine tells it.
+    """
+    positions = np.array([s.position for s in slices])
+    # Between slices far apart: positions are rounded, and an error of a step would add up.
+    apart = len(slices) // 2
+    step = np.median(positions[apart:] - positions[:-apart], axis=0) / apart
+    steps = positions - np.arange(len(slices))[:, None] * step
+    aside = (steps - np.median(steps, axis=0)) @ slices[0].directions.T
+    distances = np.linalg.norm(aside, axis=1)
+    if distances.max() > ASIDE_TOLERANCE_MM:
+        worst = int(distances.argmax())
+        raise InvalidValueError(
+            f"{name}: slice {worst + 1} of {len(slices)} lies {distances[worst]:.1f} mm aside in its plane "
+            f"(allowed: {ASIDE_TOLERANCE_MM:g} mm)"
+        )
 
 
 def _affine(slices: Sequence[Slice]) -> np.ndarray:
@@ -153,7 +212,7 @@ def _voxels(slices: Sequence[Slice], name: str) -> np.ndarray:
     files = list(dict.fromkeys(str(s.path) for s in slices))
     try:
         with _GDCM_LOCK:
-            if len(files) == len(slices):
+            if len(files) == len(slices) and all(s.slope is None for s in slices):
                 series = sitk.ImageSeriesReader()
                 series.SetImageIO("GDCMImageIO")
                 series.SetFileNames(files)
@@ -161,15 +220,41 @@ def _voxels(slices: Sequence[Slice], name: str) -> np.ndarray:
                 series.SetOutputPixelType(sitk.sitkFloat32)
                 array = sitk.GetArrayFromImage(series.Execute())
             else:
-                stacks = {f: _frames(sitk.ReadImage(f, sitk.sitkFloat32, "GDCMImageIO"), sitk) for f in files}
-                array = np.stack([stacks[str(s.path)][s.frame] for s in slices])
-    except RuntimeError as error:
+                stored = {f: _stored_frames(f, sitk) for f in files}
+                array = np.stack([_shown(stored[str(s.path)][s.frame], s) for s in slices])
+    except (RuntimeError, IndexError) as error:
         raise UnsupportedKindError(f"{name}: its voxels cannot be decoded") from error
     if array.shape != (len(slices), *slices[0].size[::-1]):
         raise UnsupportedKindError(f"{name}: must hold one number a voxel, has shape {array.shape}")
     if not np.isfinite(array).all():
         raise InvalidValueError(f"{name}: holds NaN or infinite voxels")
     return np.ascontiguousarray(array.transpose(2, 1, 0))
+
+
+def _shown(stored: np.ndarray, place: Slice) -> np.ndarray:
+    """Stored values as the image shows them, float32."""
+    if place.slope is None:
+        return stored.astype(np.float32)
+    return (stored * place.slope + place.intercept).astype(np.float32)
+
+
+def _stored_frames(file: str, sitk: Any) -> np.ndarray:
+    """The frames of an image, (N, rows, columns) float64, before any slope.
+
+    GDCM applies the slope of the first frame to all of them: it is given a copy that has none.
+    """
+    image = dcmread(file)
+    if not image.get("PerFrameFunctionalGroupsSequence"):
+        return _frames(sitk.ReadImage(file, sitk.sitkFloat64, "GDCMImageIO"), sitk)
+    groups = [*(image.get("SharedFunctionalGroupsSequence") or []), *image.PerFrameFunctionalGroupsSequence]
+    for holder in (image, *groups):
+        for key in (RESCALING, "RescaleSlope", "RescaleIntercept", "RealWorldValueMappingSequence"):
+            if key in holder:
+                delattr(holder, key)
+    with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
+        plain = f"{folder}/image.dcm"
+        image.save_as(plain)
+        return _frames(sitk.ReadImage(plain, sitk.sitkFloat64, "GDCMImageIO"), sitk)
 
 
 def _frames(image: Any, sitk: Any) -> np.ndarray:

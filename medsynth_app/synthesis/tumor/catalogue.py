@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.labels import read_label_volume
 from medsynth_app.imaging.marking import SyntheticMark
-from medsynth_app.imaging.reading import read_volume
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
@@ -49,7 +49,7 @@ class TumorCaseGenerator:
         Raises:
             InvalidValueError: impossible conditions, or a mask on a foreign grid.
         """
-        mask = read_volume(request.label, "label") if request.label else None
+        mask = read_label_volume(request.label)[0] if request.label else None
         asked = TumorCaseRequest.from_parameters({**request.conditions, "seed": request.seed})
         case = generate_tumor_case(asked, mask)
         progress(1.0)

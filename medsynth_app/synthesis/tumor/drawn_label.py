@@ -7,10 +7,11 @@ from scipy.ndimage import distance_transform_edt
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import foreground_box
+from medsynth_app.imaging.labels import canonical_labels
 from medsynth_app.synthesis.tumor.anatomy import IndividualBrain
 from medsynth_app.synthesis.tumor.growth import Tumor, edema_density
 from medsynth_app.synthesis.tumor.request import VOLUME_LIMITS_ML, TumorCaseRequest
-from medsynth_app.vocabulary import BRATS_ENHANCING_VALUE, TumorLabel
+from medsynth_app.vocabulary import TumorLabel
 
 LEAST_INSIDE = 0.5
 """Share of the mask that must lie in the brain; what lies outside is cut off."""
@@ -22,7 +23,7 @@ def tumor_of_label(
     """The tumour that a mask shows; the brain is not pushed, so that the mask stays where it was drawn.
 
     Args:
-        label: (X, Y, Z), integer values 0..4, on the whole grid of ``brain``. Not changed.
+        label: (X, Y, Z), values 0..4, on the whole grid of ``brain``. Not changed.
         request: gives the share of label 1 that is necrosis.
         brain: the head around it.
         inside: (X, Y, Z) bool on the brain box, the brain.
@@ -52,16 +53,10 @@ def tumor_of_label(
 
 
 def _checked_values(label: np.ndarray) -> np.ndarray:
-    values = np.unique(label)
-    allowed = [0, *(int(value) for value in TumorLabel), BRATS_ENHANCING_VALUE]
-    strange = [float(value) for value in values if float(value) not in allowed]
-    if strange:
-        raise InvalidValueError(f"label: holds the values {strange[:5]}, allowed are {allowed}")
-    if not label.any():
+    checked = canonical_labels(label)
+    if not checked.any():
         raise InvalidValueError("label: the mask is empty, at least one voxel must be tumour")
-    result = label.astype(np.uint8)
-    result[result == BRATS_ENHANCING_VALUE] = TumorLabel.ENHANCING_TUMOR
-    return result
+    return checked
 
 
 def _check_volume(label: np.ndarray, spacing_mm: float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient, same_grid
+from medsynth_app.imaging.labels import padded
 from medsynth_app.imaging.marking import SyntheticMark
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.synthesis.tumor.anatomy import Grid, IndividualBrain, brats_grid
@@ -108,7 +109,7 @@ def generate_tumor_case(
 
 
 def _label_on_grid(label: Volume, grid: Grid) -> np.ndarray:
-    """The mask in the grid's own axis order, (X, Y, Z) uint8.
+    """The mask in the grid's own axis order and extent, (X, Y, Z).
 
     Raises:
         InvalidValueError: another grid, or several channels.
@@ -117,6 +118,8 @@ def _label_on_grid(label: Volume, grid: Grid) -> np.ndarray:
         raise InvalidValueError(f"label: must be one 3-D mask, has {label.array.shape[0]} channels")
     wanted = Volume(np.broadcast_to(np.uint8(0), (1, *grid.shape)), grid.affine)
     turned = reorient(label, ("L", "P", "S"))
+    if turned.spatial_shape != grid.shape:
+        turned = padded(turned, wanted) or turned  # viewers crop masks to what is drawn
     if not same_grid(turned, wanted, tolerance_mm=0.1):
         raise InvalidValueError(
             f"label: its grid {label.spatial_shape} is foreign; with spacing_mm {grid.spacing_mm:g} it must "

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from lib.processes import die_with_server
 from lib.rounds import storage_of
 from lib.trainers.validation_split import fixed_validation
 from medsynth_app.active_learning.rounds import RoundsRecord, Training
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
+from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.dataset import LabelledCase, load_cases
@@ -143,7 +144,7 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         split = datastore.root / OWN_FOLDER / "validation_cases.json"
         kept = fixed_validation(split, real, float(options["val_split"]))
         modalities = self.current.get()[1].modalities
-        loaded = load_cases([datastore.labelled_case(name) for name in names], modalities)
+        loaded = load_cases(_readable_cases(datastore, names), modalities)
         training = [case for case in loaded if case.name not in kept]
         return len(real), training, [case for case in loaded if case.name in kept]
 
@@ -168,6 +169,23 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         """Store the statistics; readers see the old file or the new one, never half of one."""
         with whole_file(self.folder / "train_stats.json") as beside:
             beside.write_text(json.dumps(finite(stats)))
+
+
+def _readable_cases(datastore: CaseDatastore, names: Sequence[str]) -> list[CaseFiles]:
+    """The cases whose label can be read; one that cannot is said in the log and stops no other.
+
+    Raises:
+        InvalidValueError: there is none.
+    """
+    cases = []
+    for name in names:
+        try:
+            cases.append(datastore.labelled_case(name))
+        except MedSynthError as error:
+            logger.warning("case skipped: %s", error.message)
+    if not cases:
+        raise InvalidValueError(f"train: none of {len(names)} final labels can be read; see the log for each reason")
+    return cases
 
 
 @dataclass(frozen=True)

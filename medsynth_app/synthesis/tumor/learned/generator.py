@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.labels import read_label_volume
 from medsynth_app.imaging.marking import SyntheticMark
-from medsynth_app.imaging.reading import read_volume
 from medsynth_app.options import Option
 from medsynth_app.synthesis.diffusion.schedulers import flow
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
@@ -169,7 +169,7 @@ class LearnedTumorCaseGenerator:
             InvalidValueError: no weights, impossible conditions, or a mask on a foreign grid.
         """
         appearance = load_appearance(self.store.require(WEIGHTS_NAME, f"{GENERATOR} of {TASK}", "growth_model"))
-        mask = read_volume(request.label, "label") if request.label else None
+        mask = read_label_volume(request.label)[0] if request.label else None
         conditions = dict(request.conditions)
         steps = int(conditions.pop(STEPS.name, STEPS.default))
         asked = TumorCaseRequest.from_parameters({**conditions, "seed": request.seed})

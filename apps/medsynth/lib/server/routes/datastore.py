@@ -12,7 +12,7 @@ from monailabel.endpoints.datastore import ResultType
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
-from lib.datastore import FINAL, KEY_VERSION, CaseDatastore, check_tag
+from lib.datastore import FINAL, KEY_VERSION, KEY_WARNINGS, CaseDatastore, check_tag
 from lib.inference import parse_params
 from lib.server.dataset_archive import write_archive
 from lib.server.routes.activelearning import annotator_of
@@ -25,7 +25,7 @@ from medsynth_app.imaging.cases import image_stem
 from medsynth_app.imaging.studies import case_name
 
 SERVER_INFO_KEYS = (
-    "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version",
+    "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version", "warnings",
 )  # fmt: skip
 """What only the server writes into what is stored about a case or label."""
 
@@ -103,6 +103,9 @@ def build_router(
         with received(label, settings.upload_limits, "label") as path:
             label_id = datastore.save_label(image, str(path), tag or FINAL, info)
         answer: dict[str, Any] = {"image": image, "label": label_id}
+        warnings = datastore.get_label_info(image, tag or FINAL).get(KEY_WARNINGS)
+        if warnings:
+            answer["warnings"] = warnings
         if (tag or FINAL) == FINAL:
             on_save_label(image, label_id)
             answer["version"] = datastore.get_label_info(image, FINAL).get(KEY_VERSION)
