@@ -145,7 +145,8 @@ class MedSynthApp(MONAILabelApp):
         self.stopping = Stopping()
         self.stopping.watch()
         self.temporary_folder = TemporaryFolder()
-        self._at_the_end = asyncio.get_running_loop().create_task(self.temporary_folder.remove_at_the_end())
+        cleaning = self.temporary_folder.remove_once(self.stopping.wait())
+        self._at_the_end = asyncio.get_running_loop().create_task(cleaning)
 
     def requires_image(self, model: str) -> bool:
         """Whether a model works on a case; generators do not. Unknown models are refused later."""

@@ -18,7 +18,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 
 from medsynth_app.clinical.seeding import SEED_FOLDER, apply_seed, read_seed
@@ -52,18 +52,32 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that sees one consistent state and writes nothing."""
-        with Session(self.engine) as session:
+        """A session that sees one consistent state and writes nothing.
+
+        Raises:
+            OverloadedError: the database is away, or broken (503); so does ``writing``.
+        """
+        with self._answering(), Session(self.engine) as session:
             yield session
             session.rollback()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session whose changes are kept together at its end, or not at all."""
-        with self.engine.connect().execution_options(medsynth_writes=True) as connection:
+        with self._answering(), self.engine.connect().execution_options(medsynth_writes=True) as connection:
             with Session(connection) as session, session.begin():
                 yield session
             connection.commit()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            if isinstance(error, OperationalError) or type(error) is DatabaseError:
+                logger.error("the clinic's database failed: %s", type(error.orig).__name__)
+                raise _unavailable(error, self.engine) from None
+            raise  # a value that does not fit is a defect of ours
 
     def close(self) -> None:
         """Give back all connections."""
@@ -85,7 +99,7 @@ def open_database(url: str | Path, seed_folder: Path = SEED_FOLDER) -> Database:
 
     Raises:
         InvalidValueError: the URL is not of a known kind.
-        OverloadedError: the server does not answer.
+        OverloadedError: the server does not answer, or the file is broken (503).
         KnowledgeBaseError: the seed files or the database's copy of them were edited.
     """
     # read before touching the database: an edited seed file must not leave a half-made one behind
@@ -97,18 +111,29 @@ def open_database(url: str | Path, seed_folder: Path = SEED_FOLDER) -> Database:
             migrate(connection)
             apply_seed(connection, seed)
             connection.commit()
-    except OperationalError as error:
+    except DatabaseError as error:
         engine.dispose()
         # the driver's text holds host and file names: it goes to no caller
         logger.error("the clinic's database cannot be opened: %s", type(error.orig).__name__)
-        raise OverloadedError(
-            f"the clinic's database ({engine.dialect.name}) cannot be opened; check its URL and that it runs",
-            code="database_unavailable",
-        ) from None
+        raise _unavailable(error, engine) from None
     except BaseException:
         engine.dispose()
         raise
     return Database(engine)
+
+
+def _unavailable(error: DatabaseError, engine: Engine) -> OverloadedError:
+    """What every clinical question is answered with; nothing else of the server needs the database."""
+    if isinstance(error, OperationalError):
+        return OverloadedError(
+            f"the clinic's database ({engine.dialect.name}) cannot be opened; check its URL and that it runs",
+            code="database_unavailable",
+        )
+    return OverloadedError(
+        f"the clinic's database ({engine.dialect.name}) is broken; put it aside or restore a copy of it. "
+        "The rest of the server works",
+        code="database_broken",
+    )
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

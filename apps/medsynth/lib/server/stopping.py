@@ -48,6 +48,10 @@ class Stopping:
             self._event.set()
             threading.Thread(target=_end_in_time, name="end-in-time", daemon=True).start()
 
+    async def wait(self) -> None:
+        """Until the server was asked to end."""
+        await self._event.wait()
+
     async def unless_stopping(self, work: Awaitable[Result]) -> Result:
         """The outcome of ``work``, which is cancelled when the server ends.
 

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = ".medsynth-server-"
 LOCK_NAME = "lock"
+SECONDS_BETWEEN_LOOKS = 0.02
 
 
 class TemporaryFolder:
@@ -40,12 +42,15 @@ class TemporaryFolder:
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
 
-    async def remove_at_the_end(self) -> None:
-        """A task for the event loop: it is cancelled when the server has ended its last request."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.remove()
+    async def remove_once(self, ends: Awaitable[object]) -> None:
+        """A task for the event loop: when the server ends and the last request has taken its files away.
+
+        Nothing of ours runs later: uvicorn gives itself the signal again before the loop is closed.
+        """
+        await ends
+        while any(path.name != LOCK_NAME for path in self.path.iterdir()):
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        self.remove()
 
 
 def _sweep(parent: Path) -> None:

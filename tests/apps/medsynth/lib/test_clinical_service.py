@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from lib.activelearning.discordance import discordances
 from lib.clinical_service import (
     ClinicalService,
     cross_check_mask,
@@ -16,8 +19,14 @@ from lib.clinical_service import (
     split_intake,
 )
 from lib.settings import Settings
+from sqlalchemy import text
 
+from medsynth_app.api.dependencies import get_clinic
+from medsynth_app.api.error_handlers import add_error_handlers
+from medsynth_app.api.router import build_router
+from medsynth_app.clinical.database import open_database
 from medsynth_app.clinical.seeding import KnowledgeBaseError
+from medsynth_app.errors import OverloadedError
 from medsynth_app.imaging.cases import CaseFiles
 
 
@@ -50,6 +59,35 @@ def test_an_edited_knowledge_base_stops_the_start(tmp_path: Path) -> None:
         connection.execute("UPDATE symptom_region SET weight = 0.9 WHERE symptom_id = 'anosmia'")
     with pytest.raises(KnowledgeBaseError, match="knowledge tables in the database were edited"):
         ClinicalService(str(tmp_path), settings).start()
+
+
+def test_a_broken_database_costs_the_clinic_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Garbage in ``clinical.db``: the whole server did not start."""
+    (tmp_path / "clinic.db").write_bytes(b"garbage " * 1000)
+    service = ClinicalService(str(tmp_path), Settings(tmp_path, database=f"sqlite:///{tmp_path / 'clinic.db'}"))
+    service.start()
+    assert "no database" in caplog.text
+    server = FastAPI()
+    server.include_router(build_router())
+    add_error_handlers(server)
+    server.dependency_overrides[get_clinic] = service.clinic
+    client = TestClient(server, raise_server_exceptions=False)
+    for path in ("health", "symptoms", "hospitals?latitude=1&longitude=1", "cross-check?case=x"):
+        answer = client.get(f"/medsynth/api/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_broken"), path
+        assert str(tmp_path) not in answer.text
+    assert discordances(service, ["case_1"]) == {}
+    answer = cross_check_mask(service, CaseFiles("case_1"), tmp_path / "mask.nii.gz", {"symptoms": ["headache"]})
+    assert (answer["status"], answer["code"]) == ("failed", "database_broken")
+
+
+def test_a_database_that_breaks_while_it_is_used_is_no_defect(tmp_path: Path) -> None:
+    with open_database(tmp_path / "clinic.db") as database:
+        database.close()
+        content = (tmp_path / "clinic.db").read_bytes()
+        (tmp_path / "clinic.db").write_bytes(content[:4096] + bytes(range(256)) * (len(content) // 256 - 16))
+        with pytest.raises(OverloadedError, match="broken"), database.reading() as session:
+            session.execute(text("SELECT * FROM symptom")).all()
 
 
 def test_without_a_clinic_the_mask_is_answered_too(tmp_path: Path) -> None:

@@ -62,13 +62,16 @@ def test_what_is_not_a_servers_stays(parent: Path) -> None:
 
 def test_files_lie_inside_until_the_server_ends(parent: Path) -> None:
     async def serve() -> None:
-        folder = TemporaryFolder()
-        task = asyncio.get_running_loop().create_task(folder.remove_at_the_end())
+        folder, ends = TemporaryFolder(), asyncio.Event()
+        task = asyncio.get_running_loop().create_task(folder.remove_once(ends.wait()))
         await asyncio.sleep(0)
         with tempfile.NamedTemporaryFile() as file:
             assert Path(file.name).parent == folder.path
+            ends.set()
+            await asyncio.sleep(0.1)
+            assert folder.path.is_dir(), "a request still needs its file"
         assert os.environ["TMPDIR"] == str(folder.path)
-        assert not task.done()
+        await asyncio.wait_for(task, 5)
 
     asyncio.run(serve())
     assert list(parent.iterdir()) == []
