@@ -650,9 +650,9 @@ class CaseDatastore(LocalDatastore):
         return False
 
     def _after_undone(self) -> None:
-        """Another process' change was undone, perhaps a case that came: forget it, and look again soon."""
-        self._studies = {name: study for name, study in self._studies.items() if study.path.exists()}
-        self._signature = ()
+        """A dead process' change was undone, perhaps a case that came or went: read index and folder again."""
+        self._config_ts = 0
+        self._studies = scan_studies(self.root)
 
     def _finish_broken_off(self) -> None:
         """A server that was killed in a change: what it left is finished or undone (see ``_Locked``)."""

@@ -298,6 +298,9 @@ class DicomCaseDatastore(CaseDatastore):
     def _take_up_versions(self) -> None:
         """Nothing: the final labels are on the server."""
 
+    def _after_undone(self) -> None:
+        self._config_ts = 0  # the list of series is the server's
+
     def segmentation_object(self, image_id: str, label_file: Path) -> Path:
         """A prediction as a temporary DICOM SEG file that refers to the series.
 
