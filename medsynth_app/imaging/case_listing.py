@@ -8,6 +8,7 @@ like an image and is no case is passed over and named; it never stops the rest.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +35,14 @@ class Study:
         path: its folder or its single file.
         is_folder: which of the two.
         stem: what its files' names begin with where the folder holds other cases too; None = the folder is its own.
+        has_label: whether a label map came with it.
     """
 
     name: str
     path: Path
     is_folder: bool
     stem: str | None = None
+    has_label: bool = field(default=False, compare=False)
 
     def place(self, root: Path) -> str:
         """Where it lies below the studies folder, whatever the image's ending is."""
@@ -129,6 +132,7 @@ class _Search:
         self, folder: Path, place: str, depth: int, cases: dict[str, FileGroup], groups: dict[str, FileGroup]
     ) -> None:
         alone = len(cases) == 1 and folder.name not in IMAGE_FOLDERS
+        beside = self._labels_beside(folder)
         for stem, group in cases.items():
             if depth == 1 and alone:
                 name = case_name(folder.name)
@@ -137,25 +141,38 @@ class _Search:
             else:
                 name = case_name(place if alone else f"{place}/{stem}")
             if group.sequences:
-                self._add(depth - 1 if alone else depth, Study(name, folder, True, None if alone else stem))
+                has_label = group.label is not None or stem in beside
+                self._add(depth - 1 if alone else depth, Study(name, folder, True, None if alone else stem, has_label))
             else:
                 self.left_out[place if alone else f"{place}/{stem}"] = _words(group)
         self._explain({s: g for s, g in cases.items() if g.sequences}, place)
         labels = {label for label in (case.label for case in cases.values()) if label}
         for stem, group in groups.items():
             if stem not in cases and group.label is not None and group.label not in labels:
-                self.left_out[f"{place}/{group.label}"] = "a label map that belongs to no case of its folder by its name"
+                self.left_out[f"{place}/{group.label}"] = "a label map whose name fits no case of its folder"
 
     def _add_files(self, folder: Path, place: str, depth: int, entries: FolderEntries) -> bool:
         """Single files of a folder that holds nothing but cases."""
         if not entries.files or has_channels(entries):
             return False
+        beside = self._labels_beside(folder)
         for name, path in entries.files.items():
+            stem = image_stem(name)
             if name.lower().endswith(PICTURE_ENDINGS):
                 self.left_out[f"{place}/{name}"] = "a picture among volumes"
             else:
-                self._add(depth, Study(case_name(image_stem(name)), path, False))
+                self._add(depth, Study(case_name(stem), path, False, has_label=stem in beside))
         return True
+
+    def _labels_beside(self, folder: Path) -> set[str]:
+        """Stems of the label maps for an image folder of MSD or nnU-Net."""
+        other = folder.parent / IMAGE_FOLDERS.get(folder.name, "")
+        if folder.name not in IMAGE_FOLDERS or not other.is_dir():
+            return set()
+        entries = read_folder(other)
+        self.times[other] = entries.time_ns
+        stems = Counter(image_stem(name) for name in entries.files if not name.lower().endswith(PICTURE_ENDINGS))
+        return {stem for stem, count in stems.items() if count == 1}
 
     def _explain(self, groups: dict[str, FileGroup], place: str) -> None:
         for stem, group in groups.items():

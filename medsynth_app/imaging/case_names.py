@@ -14,6 +14,8 @@ import sys
 from medsynth_app.errors import InvalidValueError
 
 LONGEST_NAME = 128
+LONGEST_STEM_BYTES = 200
+"""Of 255 that file systems take; endings, modalities and what is written beside a file need some."""
 CASE_NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]")
 _ESCAPE = re.compile(r"_x([0-9A-F]{1,6})_")
@@ -52,6 +54,31 @@ def case_name(file_name: str) -> str:
         return escaped
     digest = hashlib.sha256(file_name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
     return f"{escaped[: LONGEST_NAME - _DIGEST_LENGTH - 3]}_h{digest}_"
+
+
+def name_and_file(text: object, field: str = "image") -> tuple[str, str]:
+    """The name of a case that is to be stored, and the stem of its file, from which the same name is made again.
+
+    Args:
+        text: a case name, or the name that a user gave a file, in any script.
+        field: how errors call it.
+
+    Raises:
+        InvalidValueError: it can be neither.
+    """
+    if not isinstance(text, str) or CASE_NAME_PATTERN.fullmatch(text):
+        name = check_case_name(text, field)
+        stem = name if case_name(name) == name else original_name(name)
+        if case_name(stem) == name and _can_be_a_file(stem):
+            return name, stem
+        raise InvalidValueError(f"{field}: {name!r} looks like an escaped name and is none that a file can have")
+    is_plain = all(_PLAIN.fullmatch(letter) for letter in text)
+    return (check_case_name(text, field), text) if is_plain or not _can_be_a_file(text) else (case_name(text), text)
+
+
+def _can_be_a_file(stem: str) -> bool:
+    is_short = len(stem.encode("utf-8", "surrogatepass")) <= LONGEST_STEM_BYTES
+    return stem.isprintable() and is_short and stem[:1] not in ("", ".", "-") and not {"/", "\\"} & set(stem)
 
 
 def original_name(name: str) -> str:

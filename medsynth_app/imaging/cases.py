@@ -28,7 +28,13 @@ from medsynth_app.imaging.case_names import case_name
 from medsynth_app.imaging.file_groups import cases_of, channel_order, group_files, has_channels
 from medsynth_app.imaging.file_roles import file_role, image_stem, sequence_of
 from medsynth_app.imaging.folder_entries import ARCHIVER_FOLDER, is_regular, read_folder
-from medsynth_app.imaging.reading import IMAGE_ENDINGS, NIFTI_ENDINGS, is_image_name, read_channels, read_volume
+from medsynth_app.imaging.reading import (
+    IMAGE_ENDINGS,
+    NIFTI_ENDINGS,
+    is_image_name,
+    read_channels,
+    read_volume,
+)
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import Modality
 

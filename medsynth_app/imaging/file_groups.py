@@ -61,11 +61,7 @@ def group_files(
         if group.sequences or group.label or group.problems:
             groups[stem] = group
     for name, reason in (odd or {}).items():
-        role = file_role(name)
-        group = groups.get(role.stem)
-        if group and role.kind in (*MODALITIES, LABEL) and role.kind not in (*group.sequences, *group.problems):
-            if role.kind != LABEL or group.label is None:
-                group.problems[str(role.kind)] = f"{name} {reason}"
+        _explain_gap(groups, name, reason)
     return groups
 
 
@@ -75,7 +71,7 @@ def cases_of(groups: Mapping[str, FileGroup], folder_name: str) -> dict[str, Fil
     loose = {stem: group for stem, group in groups.items() if stem not in cases}
     if len(cases) != 1 or not loose:
         return cases
-    (stem, case), = cases.items()
+    stem, case = next(iter(cases.items()))
     if case.label is not None or LABEL in case.problems:
         return cases
     fitting = [g for s, g in loose.items() if s in ("", folder_name) or not stem or stem.startswith((f"{s}_", f"{s}-"))]
@@ -106,6 +102,16 @@ def channel_order(folder: Path) -> Mapping[int, str] | None:
 def has_channels(entries: FolderEntries) -> bool:
     """Whether some file is a numbered channel by its name."""
     return any(file_role(name).channel is not None for name in entries.files)
+
+
+def _explain_gap(groups: Mapping[str, FileGroup], name: str, reason: str) -> None:
+    role = file_role(name)
+    case = groups.get(role.stem)
+    if case is None or role.kind not in (*MODALITIES, LABEL):
+        return
+    if role.kind in case.sequences or role.kind in case.problems or (role.kind == LABEL and case.label):
+        return
+    case.problems[role.kind] = f"{name} {reason}"
 
 
 def _refused_sequences(group: FileGroup) -> bool:

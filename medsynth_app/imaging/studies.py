@@ -13,7 +13,13 @@ from nibabel.filebasedimages import ImageFileError
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.case_listing import RESERVED_NAMES, Study, StudyListing, list_studies
-from medsynth_app.imaging.case_names import CASE_NAME_PATTERN, case_name, check_case_name, original_name
+from medsynth_app.imaging.case_names import (
+    CASE_NAME_PATTERN,
+    case_name,
+    check_case_name,
+    name_and_file,
+    original_name,
+)
 from medsynth_app.imaging.cases import CaseFiles, case_in_folder, channel_count, label_beside
 from medsynth_app.imaging.file_groups import channel_order, group_files
 from medsynth_app.imaging.file_roles import LABEL, file_role, image_stem
@@ -22,7 +28,7 @@ from medsynth_app.vocabulary import Modality
 
 __all__ = [
     "CASE_NAME_PATTERN", "PICTURE_ENDINGS", "RESERVED_NAMES", "Study", "StudyListing", "case_name", "check_case_name",
-    "display_file", "list_studies", "open_study", "original_name", "scan_studies",
+    "display_file", "list_studies", "name_and_file", "open_study", "original_name", "scan_studies",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)

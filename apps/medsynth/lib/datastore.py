@@ -24,6 +24,7 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore, LocalDatastoreModel
 from monailabel.interfaces.datastore import DefaultLabelTag
 
+from lib.final_labels import FinalLabels
 from lib.finite import finite
 from lib.label_versions import LabelVersion, LabelVersions
 from medsynth_app.active_learning.facts import checksum_of
@@ -36,16 +37,19 @@ from medsynth_app.errors import (
 )
 from medsynth_app.files import whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
+from medsynth_app.imaging.folder_entries import read_folder
 from medsynth_app.imaging.labels import read_submitted_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.studies import (
     PICTURE_ENDINGS,
     Study,
+    StudyListing,
     check_case_name,
     display_file,
+    list_studies,
+    name_and_file,
     open_study,
-    scan_studies,
 )
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
@@ -89,12 +93,15 @@ class CaseDatastore(LocalDatastore):
         self.root = root
         self.read_only = read_only
         self._studies: dict[str, Study] = {}
-        self._signature: tuple[int, ...] = ()
+        self._listing = StudyListing()
+        self._label_times: tuple[int, ...] = ()
+        self._told: set[tuple[str, str]] = set()
         self._last_look = 0.0
         self._mutex = threading.RLock()
         self._looking = threading.Lock()
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
+        self.final_labels = FinalLabels(root, root / OWN_FOLDER, read_only)
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
             self._take_up_versions()
@@ -112,7 +119,7 @@ class CaseDatastore(LocalDatastore):
 
     def study(self, image_id: str) -> Study:
         """The place of a case; raises as ``case``."""
-        check_case_name(image_id)
+        _check_id(image_id)
         if image_id not in self._studies:
             self.refresh()
         if image_id not in self._studies:
@@ -145,6 +152,8 @@ class CaseDatastore(LocalDatastore):
             return ""
         if label.info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
             return str(self._folder_label(label_id))
+        if tag == FINAL:
+            return str(self.final_labels.file(label_id))
         return str(self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}")
 
     def _folder_label(self, image_id: str) -> Path:
@@ -242,16 +251,21 @@ class CaseDatastore(LocalDatastore):
     def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
         """Store one uploaded volume as a case of its own (Slicer uploads what the user has opened).
 
+        Args:
+            image_id: a case name, or the user's name of the file in any script; the file's name by default.
+            image_filename: the file.
+            image_info: kept with the case.
+
         Raises:
             InvalidValueError, UnsupportedKindError: bad name or file.
             StaleError: a case of that name exists with other content.
         """
         source = Path(image_filename)
         ending = _image_ending(source.name)
-        name = check_case_name(image_id or image_stem(source.name))
+        name, stem = name_and_file(image_id or image_stem(source.name))
         if ending in IMAGE_ENDINGS:
             read_volume(source, name)
-        target = self.root / f"{name}{ending}"
+        target = self.root / f"{stem}{ending}"
         with self._changing():
             if name in self._studies:
                 if target.exists() and target.read_bytes() == source.read_bytes():
@@ -280,17 +294,17 @@ class CaseDatastore(LocalDatastore):
         Raises:
             StaleError: the name is taken.
         """
-        name = check_case_name(image_id)
-        folder = self.root / name
+        name, stem = name_and_file(image_id)
+        folder = self.root / stem
         with self._changing():
             if name in self._studies or folder.exists():
                 raise StaleError(f"image: a case {name!r} exists already; choose another name")
             with whole_folder(folder) as beside:
                 for modality, path in sequences.items():
-                    shutil.copyfile(path, beside / f"{name}_{modality}{LABEL_ENDING}")
+                    shutil.copyfile(path, beside / f"{stem}_{modality}{LABEL_ENDING}")
                 if label is not None:
-                    shutil.copyfile(label, beside / f"{name}_seg{LABEL_ENDING}")
-            self._studies[name] = Study(name, folder, True)
+                    shutil.copyfile(label, beside / f"{stem}_seg{LABEL_ENDING}")
+            self._studies[name] = Study(name, folder, True, has_label=label is not None)
             merged = {**finite(info), **self._basic_info(self._studies[name])}
             self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
             self._sync_labels()
@@ -303,8 +317,11 @@ class CaseDatastore(LocalDatastore):
             model = self._datastore.objects.pop(image_id, None)
             for tag in model.labels if model else ():
                 (self.root / "labels" / tag / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
+            self.final_labels.remove(image_id)
             self.versions.remove_case(image_id)
-            if study.is_folder:
+            if study.stem is not None:
+                _remove_from_shared_folder(study)
+            elif study.is_folder:
                 shutil.rmtree(study.path, ignore_errors=True)
             else:
                 study.path.unlink(missing_ok=True)
@@ -370,6 +387,8 @@ class CaseDatastore(LocalDatastore):
             versions = self.versions.versions(image_id)
             if model is None or not versions or versions[-1].deleted:
                 continue
+            if self.final_labels.is_of_another(self._studies[image_id]):
+                continue
             label = model.labels.get(FINAL)
             if label is None or int(label.info.get(KEY_VERSION, 0)) < versions[-1].number:
                 with self._changing():
@@ -400,6 +419,7 @@ class CaseDatastore(LocalDatastore):
                 raise InvalidValueError(f"label: {label_id!r} came with the case folder and is not deleted")
             if tag == FINAL:
                 self.versions.delete_newest(label_id)
+                self.final_labels.remove(label_id)
             (self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}").unlink(missing_ok=True)
             labels.pop(tag)
             self._sync_labels()
@@ -439,7 +459,7 @@ class CaseDatastore(LocalDatastore):
         if now - self._last_look < SECONDS_BETWEEN_LOOKS:
             return
         self._last_look = now
-        if self._folder_signature() != self._signature:
+        if self.final_labels.waiting or self._has_changed():
             self.refresh()
 
     @property
@@ -468,21 +488,36 @@ class CaseDatastore(LocalDatastore):
         with self._mutex:
             return json.loads(json.dumps(finite(super().json()), default=str))
 
-    def _folder_signature(self) -> tuple[int, ...]:
-        """Changes when something comes or goes in the root, in a case folder or in a label folder."""
-        times = [self.root.stat().st_mtime_ns]
-        for folder in (self.root, self.root / "labels"):
-            with os.scandir(folder) as entries:
-                shown = (e for e in entries if not e.name.startswith(".") and e.is_dir())
-                times += [e.stat().st_mtime_ns for e in shown]
-        return tuple(times)
+    def _has_changed(self) -> bool:
+        """Whether something came or went in a folder that was looked into, or in a label folder."""
+        try:
+            for folder, time_ns in self._listing.times.items():
+                if folder.stat().st_mtime_ns != time_ns:
+                    return True
+            return _times_of_labels(self.root / "labels") != self._label_times
+        except OSError:
+            return True
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What lies in the studies folder and is not used: its place below the folder -> why."""
+        return {**self._listing.left_out, **self.final_labels.left_out}
+
+    def _tell_left_out(self) -> None:
+        """Each is logged once."""
+        now = set(self.left_out.items())
+        for place, reason in sorted(now - self._told):
+            logger.warning("passed over: %s: %s", place, reason)
+        self._told = now
 
     def _reconcile_datastore(self) -> None:
         with self._mutex:
-            self._signature = self._folder_signature()
-            self._studies = scan_studies(self.root)
+            self._label_times = _times_of_labels(self.root / "labels")
+            self._listing = list_studies(self.root)
+            self._studies = self._listing.studies
             changed = self._sync_images()
             changed |= self._sync_labels()
+            self._tell_left_out()
             self._count()
             if changed and not self.read_only:
                 with self._changing():
@@ -497,22 +532,19 @@ class CaseDatastore(LocalDatastore):
         for name in new:
             study = self._studies[name]
             ending = "" if study.is_folder else _image_ending(study.path.name)
-            objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=self._basic_info(study)))
+            try:
+                info = self._basic_info(study)
+            except FileNotFoundError:
+                continue  # deleted since its name was read
+            objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
         if new:
             self._datastore.objects = dict(sorted(objects.items()))
         return bool(gone or new)
 
     def _sync_labels(self) -> bool:
         """Make the index name exactly the label files that are there."""
-        found: dict[str, dict[str, float]] = {}
-        for folder in (self.root / "labels").iterdir():
-            if folder.is_dir():
-                with os.scandir(folder) as entries:
-                    found[folder.name] = {
-                        e.name[: -len(LABEL_ENDING)]: e.stat().st_mtime
-                        for e in entries
-                        if e.name.endswith(LABEL_ENDING) and not e.name.startswith(".")
-                    }
+        found = {folder.name: _label_files(folder) for folder in _label_folders(self.root / "labels")}
+        found[FINAL] = self.final_labels.look(self._studies)
         changed = False
         for name, model in self._datastore.objects.items():
             wanted = {tag: names[name] for tag, names in found.items() if name in names}
@@ -533,12 +565,7 @@ class CaseDatastore(LocalDatastore):
 
     def _has_folder_label(self, name: str) -> bool:
         study = self._studies.get(name)
-        if study is None or not study.is_folder:
-            return False
-        # The usual two names first: no listing of thousands of folders for it.
-        if any((study.path / f"{study.path.name}{s}.nii.gz").exists() for s in ("_seg", "-seg")):
-            return True
-        return open_study(study).label is not None if study.path.exists() else False
+        return study is not None and study.has_label
 
     def _basic_info(self, study: Study) -> dict[str, Any]:
         name = study.path.name if not study.is_folder else f"{study.name}{LABEL_ENDING}"
@@ -614,6 +641,47 @@ class _Change:
         finally:
             self.lock.release()
             self.datastore._mutex.release()
+
+
+def _check_id(image_id: object) -> None:
+    """As ``check_case_name``; who asks by the name of a file is told the case's."""
+    try:
+        check_case_name(image_id)
+    except InvalidValueError as error:
+        try:
+            name, _ = name_and_file(image_id)
+        except InvalidValueError:
+            raise error from None
+        raise InvalidValueError(f"{error.message}; a file of that name is the case {name!r}") from None
+
+
+def _label_folders(root: Path) -> list[Path]:
+    return list(read_folder(root).folders.values()) if root.is_dir() else []
+
+
+def _label_files(folder: Path) -> dict[str, float]:
+    """Case name -> when its label was written."""
+    found = {}
+    for name, path in read_folder(folder).files.items():
+        if name.endswith(LABEL_ENDING):
+            try:
+                found[name[: -len(LABEL_ENDING)]] = path.stat().st_mtime
+            except FileNotFoundError:
+                continue  # removed since its name was read
+    return found
+
+
+def _times_of_labels(root: Path) -> tuple[int, ...]:
+    """Changes when a label comes or goes, or a folder of them."""
+    return tuple(folder.stat().st_mtime_ns for folder in (root, *_label_folders(root)) if folder.is_dir())
+
+
+def _remove_from_shared_folder(study: Study) -> None:
+    """Delete the files of one case of a folder that holds others too."""
+    case = open_study(study)
+    for path in (*case.sequences.values(), case.label):
+        if path is not None:
+            path.unlink(missing_ok=True)
 
 
 def _image_ending(name: str) -> str:
