@@ -145,7 +145,7 @@ class _Search:
                 self._add(depth - 1 if alone else depth, Study(name, folder, True, None if alone else stem, has_label))
             else:
                 self.left_out[place if alone else f"{place}/{stem}"] = _words(group)
-        self._explain({s: g for s, g in cases.items() if g.sequences}, place)
+        self._explain({"" if alone else s: g for s, g in cases.items() if g.sequences}, place)
         labels = {label for label in (case.label for case in cases.values()) if label}
         for stem, group in groups.items():
             if stem not in cases and group.label is not None and group.label not in labels:

@@ -226,7 +226,12 @@ def look_for_cases(root: Path) -> FoundCases:
             left_out[study.place(root)] = "tells no sequence, and is no 4-D image of four channels"
         else:
             cases.append(case)
-    cases += _loose_cases(root, bool(cases), left_out)
+    names = {case.name for case in cases}
+    for case in _loose_cases(root, bool(cases), left_out):
+        if case.name in names:
+            left_out[f"{case.name} (loose files)"] = f"has the name of the case folder {case.name}; rename one"
+        else:
+            cases.append(case)
     if not cases:
         raise InvalidValueError(
             f"cases: no BraTS-style case under {root.name!r}; expected CASE/CASE_flair.nii.gz, _t1, _t1ce, _t2"

@@ -237,7 +237,7 @@ class CaseDatastore(LocalDatastore):
     def list_images(self) -> list[str]:
         """Names of all cases, sorted."""
         self.refresh_if_changed()
-        return list(self._datastore.objects)
+        return sorted(self._datastore.objects)
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
         """Cases to annotate: without a final label, and not synthetic."""

@@ -22,7 +22,7 @@ from lib.label_versions import LabelVersions
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.file_roles import image_stem
-from medsynth_app.imaging.folder_entries import read_folder
+from medsynth_app.imaging.folder_entries import FolderEntries, read_folder
 from medsynth_app.imaging.labels import read_submitted_label, write_label
 from medsynth_app.imaging.marking import mark_of_file
 from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name, read_volume
@@ -83,11 +83,13 @@ class FinalLabels:
             studies: all cases.
         """
         left_out: dict[str, str] = {}
-        known: dict[str, CheckedLabel] = {}
         found: dict[str, float] = {}
         served: dict[str, Path] = {}
+        entries = read_folder(self.folder) if self.folder.is_dir() else FolderEntries()
+        # A file whose case is away keeps its record: another case of that name is not to get the label.
+        known = {name: checked for name, checked in self._known.items() if name in entries.files}
         end, self.waiting = time.monotonic() + SECONDS_OF_CHECKS, 0
-        for name, path in self._by_case(studies, left_out).items():
+        for name, path in self._by_case(entries, studies, left_out).items():
             place = studies[name].place(self._root)
             try:
                 checked = self._known_still(path, studies[name], studies)
@@ -132,10 +134,9 @@ class FinalLabels:
             return []
         return [path for path in read_folder(self.folder).files.values() if _case_of(path.name, {name}) == name]
 
-    def _by_case(self, studies: Mapping[str, Study], left_out: dict[str, str]) -> dict[str, Path]:
-        if not self.folder.is_dir():
-            return {}
-        entries = read_folder(self.folder)
+    def _by_case(
+        self, entries: FolderEntries, studies: Mapping[str, Study], left_out: dict[str, str]
+    ) -> dict[str, Path]:
         left_out.update(entries.odd)
         candidates: dict[str, list[Path]] = {}
         for file_name, path in entries.files.items():
