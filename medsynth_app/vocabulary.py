@@ -45,6 +45,22 @@ _FILE_SUFFIXES = {
 
 LABEL_FILE_SUFFIXES = ("_seg", "-seg")
 
+FILE_WORDS: dict[Modality, tuple[str, ...]] = {
+    Modality.FLAIR: ("flair", "t2f", "t2flair", "t2_flair", "fla"),
+    Modality.T1: ("t1", "t1n", "t1w", "t1pre"),
+    Modality.T1CE: ("t1ce", "t1c", "t1gd", "t1_ce", "t1_gd", "t1wce", "t1w_ce", "t1wgd", "t1post", "t1km"),
+    Modality.T2: ("t2", "t2w"),
+}
+"""The last word of an image file's name, in small letters, that tells its sequence: BraTS of every year, TCGA,
+UPENN-GBM, UCSF-PDGM, EGD, RHUH-GBM. ``_`` inside a word stands for ``_``, ``-``, a space or nothing. Whether contrast
+agent was given must be said by the word itself: ``CT1`` may be a CT and ``T1_post`` an operation."""
+
+LABEL_FILE_WORDS = (
+    "seg", "segm", "segmentation", "segmentations", "dseg", "label", "labels", "gt", "ground_truth",
+    "tumor_seg", "tumor_segm", "tumor_segmentation", "tumor_mask", "glistrboost_manuallycorrected",
+)  # fmt: skip
+"""The same for a tumour's label map. ``mask`` alone is as often the brain's."""
+
 
 class TumorLabel(IntEnum):
     """Voxel values of a MedSynth label map; 0 is background."""

@@ -55,6 +55,11 @@ class Studies(Protocol):
         ...
 
 
+def get_left_out() -> Mapping[str, str]:
+    """What lies in the studies folder and is not used: its name below the folder -> why. Nothing without a server."""
+    return {}
+
+
 def get_clinic() -> Clinic:
     """The clinic that the application runs.
 

@@ -182,6 +182,11 @@ class Health(BaseModel):
     knowledge_base: dict[str, Any]
     score_ready: bool = Field(description="False while atlas and lesion library are made at first use.")
     atlas_version: str | None
+    left_out: dict[str, str] = Field(
+        default_factory=dict,
+        description="Entries of the studies folder that are not used, and why; the first hundred.",
+    )
+    left_out_count: int = Field(default=0, description="How many there are in all.")
     notice: str = RESEARCH_NOTICE
 
 

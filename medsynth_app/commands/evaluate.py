@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from medsynth_app.commands.results import console, progress_bar, store_json
-from medsynth_app.imaging.cases import find_cases
+from medsynth_app.commands.results import console, progress_bar, show_left_out, store_json
+from medsynth_app.imaging.cases import look_for_cases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.evaluation import EvaluationReport, evaluate_cases
 from medsynth_app.segmentation.inference import InferenceConfiguration
@@ -27,15 +28,27 @@ def evaluate(
     test_time_augmentation: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
 ) -> None:
-    """Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET."""
-    cases = [case for case in find_cases(cases_dir) if case.label is not None]
+    """Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET.
+
+    What cannot be evaluated is listed with its reason and stops nothing. Exit status: 0 all done, 1 something was left
+    out, 2 wrong use.
+    """
+    found = look_for_cases(cases_dir).with_labels()
+    cases = found.cases
+    if not cases:
+        show_left_out(found.left_out)
     network = CurrentNetwork([weights or SHIPPED_WEIGHTS], device)
     configuration = InferenceConfiguration(test_time_augmentation=test_time_augmentation)
     with progress_bar() as bar:
         task = bar.add_task("cases", total=len(cases))
         report = evaluate_cases(cases, network.get(), configuration, on_case=lambda name: bar.advance(task))
+    unused = {name: why for name, why in found.left_out.items() if name not in report.cases}
+    report = replace(report, left_out={**unused, **report.left_out})
     _show(report)
     store_json(report.as_dict(), json_file)
+    show_left_out(report.left_out)
+    if report.left_out:
+        raise typer.Exit(1)
 
 
 def _show(report: EvaluationReport) -> None:
@@ -52,6 +65,6 @@ def _show(report: EvaluationReport) -> None:
     console.print(table)
     for kind in ("mean", "median"):
         figures = report.summary[kind]
-        for region in TumorRegion:
+        for region in TumorRegion if figures else ():
             line = "  ".join(f"{name} {figures[region.value][name]:.3f}" for name in SHOWN)
             console.print(f"{kind:6} {region.value}: {line}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,13 @@ class TrainingDisplay:
         )
         if note:
             self._bar.console.print(f"step {step}: {note}", soft_wrap=True)
+
+
+def show_left_out(left_out: Mapping[str, str]) -> None:
+    """What could not be used and why, on standard error."""
+    errors = Console(stderr=True, soft_wrap=True)
+    for name, reason in left_out.items():
+        errors.print(f"left out: {name}: {reason}", highlight=False, markup=False)
 
 
 def store_json(result: dict[str, Any], path: Path | None) -> None:

@@ -11,9 +11,9 @@ import torch
 import typer
 
 from medsynth_app.commands import train_synthesis
-from medsynth_app.commands.results import TrainingDisplay, console
+from medsynth_app.commands.results import TrainingDisplay, console, show_left_out
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import find_cases
+from medsynth_app.imaging.cases import find_cases, look_for_cases
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import load_cases
 from medsynth_app.segmentation.distributed import launch
@@ -75,9 +75,14 @@ def brain_tumor_segmentation(
         str | None, typer.Option(help="mlflow tracking URI, e.g. sqlite:///mlflow.db.")
     ] = None,
 ) -> None:
-    """Train the brain tumour segmentation; run the same command again to go on after a stop."""
+    """Train the brain tumour segmentation; run the same command again to go on after a stop.
+
+    Cases that cannot be used are listed with the reason; the training goes on without them.
+    """
     chosen = tuple(modalities.split(","))
-    cases = [case for case in find_cases(cases_dir) if case.label is not None]
+    found = look_for_cases(cases_dir).with_labels()
+    cases = found.cases
+    show_left_out(found.left_out)
     held_out = {name for name in validation.split(",") if name}
     unknown = held_out - {case.name for case in cases}
     if unknown:
@@ -142,9 +147,14 @@ def _train(rank: int, run: Run) -> None:
     cases = [case for case in find_cases(run.cases_dir) if case.label is not None]
     modalities = run.configuration.network.modalities
     kept = [case for case in cases if case.name not in run.validation]
-    training = load_cases(kept, modalities, run.blanks)
+
+    def left_out(name: str, reason: str) -> None:
+        if rank == 0:
+            show_left_out({name: reason})
+
+    training = load_cases(kept, modalities, run.blanks, left_out)
     held_out = [case for case in cases if case.name in run.validation]
-    validating = load_cases(held_out, modalities) if held_out and rank == 0 else []
+    validating = load_cases(held_out, modalities, on_left_out=left_out) if held_out and rank == 0 else []
     initial = load_weights(run.initial_weights)[0].state_dict() if run.initial_weights else None
     with ExitStack() as stack:
         tracker = None

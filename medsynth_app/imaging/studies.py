@@ -1,107 +1,51 @@
-"""A studies folder: which cases lie in it, found by listing names only, so that thousands take a second.
-
-Directly under the root lie case folders (see ``cases``) and single files; a single file is a 4-D image with
-all four sequences, or one 3-D or 2-D image. Hidden names and the server's own folders are passed over.
-"""
+"""The cases of a studies folder for the server: found by names only (see ``case_listing``), opened when asked for."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 from nibabel.filebasedimages import ImageFileError
 
-from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
+from medsynth_app.errors import InvalidValueError, UnsupportedKindError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder, image_stem, sequence_of
+from medsynth_app.imaging.case_listing import RESERVED_NAMES, Study, StudyListing, list_studies
+from medsynth_app.imaging.case_names import (
+    CASE_NAME_PATTERN,
+    case_name,
+    check_case_name,
+    name_and_file,
+    original_name,
+)
+from medsynth_app.imaging.cases import CaseFiles, case_in_folder, channel_count, label_beside
+from medsynth_app.imaging.file_groups import channel_order, group_files
+from medsynth_app.imaging.file_roles import LABEL, file_role, image_stem
+from medsynth_app.imaging.folder_entries import PICTURE_ENDINGS, is_regular
 from medsynth_app.imaging.nifti_file import check_voxel_bytes, open_nifti
-from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name
 from medsynth_app.vocabulary import Modality
+
+__all__ = [
+    "CASE_NAME_PATTERN", "PICTURE_ENDINGS", "RESERVED_NAMES", "Study", "StudyListing", "case_name", "check_case_name",
+    "display_file", "list_studies", "name_and_file", "open_study", "original_name", "scan_studies",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
-CASE_NAME_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
-PICTURE_FORMATS = ("PNG", "JPEG")
-"""What Pillow may take a picture for. Left alone it looks at the first bytes only, whatever the ending says, and hands
-PostScript to Ghostscript."""
-RESERVED_NAMES = ("labels", "logs", "model")
-
-
-@dataclass(frozen=True)
-class Study:
-    """A case by its place on disk; its files are looked up only when it is opened.
-
-    Attributes:
-        name: case name, matches ``CASE_NAME_PATTERN``.
-        path: its folder or its single file.
-        is_folder: which of the two.
-    """
-
-    name: str
-    path: Path
-    is_folder: bool
-
-
-def check_case_name(name: object, field: str = "image") -> str:
-    """The name itself, if it can be a case name.
-
-    Raises:
-        InvalidValueError: anything but 1-128 letters, digits, ``.``, ``_``, ``-`` (not starting with ``.`` or ``-``).
-    """
-    if isinstance(name, str) and CASE_NAME_PATTERN.fullmatch(name):
-        return name
-    shown = repr(name)[:60]
-    raise InvalidValueError(
-        f"{field}: {shown} is not a case name; allowed are 1 to 128 letters, digits, '.', '_' and '-', "
-        "starting with a letter, a digit or '_'"
-    )
-
 
 def scan_studies(root: Path) -> dict[str, Study]:
-    """All cases of a studies folder by name, sorted.
+    """All cases of a studies folder by name, sorted; what is passed over is logged.
 
     Args:
         root: an existing folder.
     """
-    studies: dict[str, Study] = {}
-    for study in sorted(_entries(root), key=lambda s: (not s.is_folder, s.path.name)):
-        if study.name in studies:
-            logger.warning("case %s is there twice; the second one is passed over", study.name)
-            continue
-        studies[study.name] = study
-    return dict(sorted(studies.items()))
-
-
-def _entries(root: Path) -> Iterator[Study]:
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                if entry.name not in RESERVED_NAMES and _holds_a_sequence(entry.path):
-                    yield Study(case_name(entry.name), Path(entry.path), True)
-            elif is_image_name(entry.name) or entry.name.lower().endswith(PICTURE_ENDINGS):
-                if sequence_of(entry.name) != "label":
-                    yield Study(case_name(image_stem(entry.name)), Path(entry.path), False)
-
-
-def _holds_a_sequence(folder: str) -> bool:
-    with os.scandir(folder) as entries:
-        return any(is_image_name(e.name) and sequence_of(e.name) not in (None, "label") for e in entries)
-
-
-def case_name(file_name: str) -> str:
-    """A name that can be a case name: other characters than the allowed ones become ``_``."""
-    cleaned = re.sub(r"[^A-Za-z0-9._-]", "_", file_name)[:128]
-    return cleaned if CASE_NAME_PATTERN.fullmatch(cleaned) else f"_{cleaned}"[:128]
+    listing = list_studies(root)
+    for place, reason in listing.left_out.items():
+        logger.warning("passed over: %s: %s", place, reason)
+    return listing.studies
 
 
 def open_study(study: Study, others: Mapping[str, Study] | None = None) -> CaseFiles:
@@ -116,52 +60,51 @@ def open_study(study: Study, others: Mapping[str, Study] | None = None) -> CaseF
     Raises:
         InvalidValueError: the case's files are gone.
     """
-    if not study.path.exists():
+    there = study.path.is_dir() if study.is_folder else is_regular(study.path)
+    if not there:
         raise InvalidValueError(f"case {study.name}: its files are gone", code="case_gone")
     if study.is_folder:
-        case = case_in_folder(study.path)
+        case = case_in_folder(study.path, study.stem, study.name)
         if case is None:
             raise InvalidValueError(
                 f"case {study.name}: its folder holds no sequence any more", code="case_gone"
             )
-        return CaseFiles(study.name, case.sequences, label=case.label)
-    if _channel_count(study.path) == len(Modality):
-        return CaseFiles(study.name, combined=study.path)
-    return CaseFiles(study.name, _siblings(study, others or {}))
+        return case
+    if channel_count(study.path) == len(Modality):
+        label = label_beside(study.path.parent, image_stem(study.path.name))
+        return CaseFiles(study.name, combined=study.path, label=label)
+    return _with_siblings(study, others or {})
 
 
-def _siblings(study: Study, others: Mapping[str, Study]) -> dict[str, Path]:
-    own = sequence_of(study.path.name)
-    if own is None:
-        return {}
-    for suffix in Modality(own).file_suffixes:
-        if study.name.lower().endswith(suffix):
-            stem = study.name[: -len(suffix)]
-            folder = others.get(stem)
-            found = dict(_folder_sequences(folder)) if folder else {}
-            for modality in Modality:
-                for name in (stem + s for s in modality.file_suffixes):
-                    if name in others and not others[name].is_folder:
-                        found[modality.value] = others[name].path
-            return {**found, own: study.path}
-    return {own: study.path}
+def _with_siblings(study: Study, others: Mapping[str, Study]) -> CaseFiles:
+    """A single file and those of the same folder whose original names begin alike, however both are escaped."""
+    role = file_role(study.path.name)
+    if role.kind in (None, LABEL):
+        return CaseFiles(study.name)
+    folder = study.path.parent
+    names = {study.path.name}
+    for other in others.values():
+        if not other.is_folder and other.path.parent == folder and file_role(other.path.name).stem == role.stem:
+            names.add(other.path.name)
+    order = channel_order(folder) if role.channel is not None else None
+    group = group_files(names, order).get(role.stem)
+    if group is None:
+        return CaseFiles(study.name)
+    found = {modality: folder / name for modality, name in group.sequences.items()}
+    problems = dict(group.problems)
+    if role.channel is None:
+        # The file itself is what was asked for, whatever else could be the same sequence.
+        found[str(role.kind)] = study.path
+        problems.pop(str(role.kind), None)
+    whole = others.get(case_name(role.stem))
+    if whole is not None and whole.is_folder and whole.path.name == role.stem:
+        found = {**_folder_sequences(whole), **found}
+    return CaseFiles(study.name, found, notes=group.notes, problems=problems)
 
 
 def _folder_sequences(study: Study) -> Mapping[str, Path]:
-    case = case_in_folder(study.path) if study.is_folder and study.path.is_dir() else None
+    case = case_in_folder(study.path, study.stem) if study.path.is_dir() else None
     return case.sequences if case else {}
-
-
-def _channel_count(path: Path) -> int:
-    """Number of channels of a NIfTI file by its header, 1 for other kinds and for what cannot be read."""
-    if not path.name.lower().endswith(NIFTI_ENDINGS):
-        return 1
-    try:
-        header: Any = open_nifti(path, path.name)
-        shape = header.shape
-    except (MedSynthError, ImageFileError, OSError, EOFError, ValueError, zlib.error):
-        return 1
-    return shape[3] if len(shape) == 4 else 1
 
 
 def display_file(study: Study, case: CaseFiles, modality: str | None, cache: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -64,15 +64,31 @@ def prepared_label(label: np.ndarray, prepared: PreparedCase, volume: Volume) ->
     return np.ascontiguousarray(working.array[0][prepared.box.slices])
 
 
-def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str], blanks: int = 0) -> list[LabelledCase]:
-    """Read and prepare many cases; one that is unfit is skipped with a warning.
+def load_cases(
+    cases: Sequence[CaseFiles],
+    modalities: Sequence[str],
+    blanks: int = 0,
+    on_left_out: Callable[[str, str], object] = lambda name, reason: logger.warning("case skipped: %s", reason),
+) -> list[LabelledCase]:
+    """Read and prepare many cases; one that is unfit is left out.
+
+    Args:
+        cases: with labels.
+        modalities: the sequences to read, in channel order.
+        blanks: how many of them may be missing.
+        on_left_out: called with the name of each case that is left out, and why.
 
     Raises:
         InvalidValueError: none of them could be used.
     """
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda case: _load_or_none(case, modalities, blanks), cases))
-    loaded = [case for case in results if case is not None]
+        results = list(pool.map(lambda case: _load_or_reason(case, modalities, blanks), cases))
+    loaded = []
+    for files, result in zip(cases, results):
+        if isinstance(result, str):
+            on_left_out(files.name, result)
+        else:
+            loaded.append(result)
     if not loaded:
         raise InvalidValueError(
             f"none of the {len(cases)} cases can be used for training; see the log for each reason"
@@ -80,12 +96,13 @@ def load_cases(cases: Sequence[CaseFiles], modalities: Sequence[str], blanks: in
     return loaded
 
 
-def _load_or_none(case: CaseFiles, modalities: Sequence[str], blanks: int) -> LabelledCase | None:
+def _load_or_reason(case: CaseFiles, modalities: Sequence[str], blanks: int) -> LabelledCase | str:
     try:
         return load_case(case, modalities, blanks)
-    except (MedSynthError, OSError) as error:
-        logger.warning("case skipped: %s", error)
-        return None
+    except MedSynthError as error:
+        return error.message
+    except OSError as error:
+        return f"{case.name}: cannot be read: {error.strerror}"
 
 
 def training_batch(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import read_label
 from medsynth_app.segmentation.inference import InferenceConfiguration, segment
@@ -27,12 +27,14 @@ class EvaluationReport:
         cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ...}``, and ``warnings`` where
             something of its label was left out.
         summary: ``mean`` and ``median`` -> region -> figure.
-        seconds_per_case: median of reading, segmenting and bringing the mask back.
+        seconds_per_case: median of reading, segmenting and bringing the mask back; 0 without a case.
+        left_out: name of what could not be evaluated -> why.
     """
 
     cases: dict[str, dict[str, Any]]
     summary: dict[str, dict[str, dict[str, float]]]
     seconds_per_case: float
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-able values."""
@@ -40,6 +42,7 @@ class EvaluationReport:
             "cases": self.cases,
             **self.summary,
             "seconds_per_case": self.seconds_per_case,
+            "left_out": self.left_out,
             "notice": RESEARCH_NOTICE,
         }
 
@@ -50,7 +53,7 @@ def evaluate_cases(
     configuration: InferenceConfiguration = InferenceConfiguration(),
     on_case: Callable[[str], object] = lambda name: None,
 ) -> EvaluationReport:
-    """Segment each case and compare with its label.
+    """Segment each case and compare with its label; one that cannot be read is left out by name.
 
     Args:
         cases: with labels; enhancing tumour as 3 or 4.
@@ -59,34 +62,47 @@ def evaluate_cases(
         on_case: called with the name of each finished case.
 
     Raises:
-        InvalidValueError: there is no labelled case, or one of them cannot be read.
+        InvalidValueError: there is no case.
     """
     if not cases:
         raise InvalidValueError("cases: none of them has a label (_seg or -seg)")
     rows: dict[str, dict[str, Any]] = {}
-    network, network_configuration, _ = model
+    left_out: dict[str, str] = {}
     for case in cases:
-        begin = time.perf_counter()
-        volume = case.read(network_configuration.modalities)
-        found = segment(volume, network, configuration, network_configuration.modalities).labels
-        seconds = time.perf_counter() - begin
-        if case.label is None:
-            raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
-        reference = read_label(case.label, volume, name=f"{case.name} label")
-        rows[case.name] = {
-            "regions": score_labels(found, reference.labels, volume.spacing),
-            "seconds": round(seconds, 3),
-        }
-        if reference.warnings:
-            rows[case.name]["warnings"] = list(reference.warnings)
+        try:
+            rows[case.name] = _evaluated(case, model, configuration)
+        except MedSynthError as error:
+            left_out[case.name] = error.message
+        except OSError as error:
+            left_out[case.name] = f"cannot be read: {error.strerror}"
         on_case(case.name)
-    return EvaluationReport(rows, _summary(rows), float(np.median([row["seconds"] for row in rows.values()])))
+    seconds = [row["seconds"] for row in rows.values()]
+    return EvaluationReport(rows, _summary(rows), float(np.median(seconds)) if seconds else 0.0, left_out)
+
+
+def _evaluated(
+    case: CaseFiles,
+    model: tuple[nn.Module, NetworkConfiguration, dict[str, object]],
+    configuration: InferenceConfiguration,
+) -> dict[str, Any]:
+    network, network_configuration, _ = model
+    if case.label is None:
+        raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
+    begin = time.perf_counter()
+    volume = case.read(network_configuration.modalities)
+    found = segment(volume, network, configuration, network_configuration.modalities).labels
+    seconds = time.perf_counter() - begin
+    reference = read_label(case.label, volume, name=f"{case.name} label")
+    row = {"regions": score_labels(found, reference.labels, volume.spacing), "seconds": round(seconds, 3)}
+    return {**row, "warnings": list(reference.warnings)} if reference.warnings else row
 
 
 def _summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for kind, function in (("mean", np.mean), ("median", np.median)):
         summary[kind] = {}
+        if not rows:
+            continue
         for region in TumorRegion:
             names = next(iter(rows.values()))["regions"][region.value]
             summary[kind][region.value] = {

@@ -18,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from medsynth_app.errors import InvalidValueError, NotFoundError, TooLargeError, UnsupportedKindError
 from medsynth_app.imaging.dicom.series_facts import says_synthetic
 from medsynth_app.imaging.expanded_size import check_expanded_size
+from medsynth_app.imaging.folder_entries import PICTURE_FORMATS
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.imaging.nifti_file import open_nifti
-from medsynth_app.imaging.studies import PICTURE_FORMATS
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
 DICOM_ENDINGS = (".dcm", ".ima")

@@ -17,7 +17,7 @@ from monailabel.interfaces.datastore import Datastore
 
 from lib.datastore import OWN_FOLDER, CaseDatastore
 from lib.settings import Settings
-from medsynth_app.api.dependencies import get_clinic, get_studies
+from medsynth_app.api.dependencies import get_clinic, get_left_out, get_studies
 from medsynth_app.api.schemas import CrossCheckRequest, checked
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
 from medsynth_app.clinical.cross_check import ConcordanceClass
@@ -124,7 +124,16 @@ def mount_clinic(server: FastAPI, service: ClinicalService, datastore: Datastore
     studies = DatastoreStudies(datastore) if isinstance(datastore, CaseDatastore) else None
     server.dependency_overrides[get_clinic] = service.clinic
     server.dependency_overrides[get_studies] = lambda: studies
+    server.dependency_overrides[get_left_out] = lambda: _left_out(datastore)
     keep_queries_out_of_access_log()
+
+
+def _left_out(datastore: Datastore) -> Mapping[str, str]:
+    """What the last look at the studies passed over; the folder is looked at again where that is due."""
+    if not isinstance(datastore, CaseDatastore):
+        return {}
+    datastore.status()
+    return datastore.left_out
 
 
 def keep_queries_out_of_access_log() -> None:

@@ -28,6 +28,7 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from lib.change_journal import Change, ChangeJournal
+from lib.final_labels import FinalLabels
 from lib.finite import finite
 from lib.index_file import read_index
 from lib.label_versions import LabelVersion, LabelVersions
@@ -41,16 +42,19 @@ from medsynth_app.errors import (
 )
 from medsynth_app.files import file_digest, whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
+from medsynth_app.imaging.folder_entries import read_folder
 from medsynth_app.imaging.labels import SubmittedLabel, read_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
 from medsynth_app.imaging.studies import (
     PICTURE_ENDINGS,
     Study,
+    StudyListing,
     check_case_name,
     display_file,
+    list_studies,
+    name_and_file,
     open_study,
-    scan_studies,
 )
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
@@ -108,13 +112,16 @@ class CaseDatastore(LocalDatastore):
         self.root = root
         self.read_only = read_only
         self._studies: dict[str, Study] = {}
-        self._signature: tuple[int, ...] = ()
+        self._listing = StudyListing()
+        self._label_times: tuple[int, ...] = ()
+        self._told: set[tuple[str, str]] = set()
         self._last_look = 0.0
         self._mutex = threading.RLock()
         self._looking = threading.Lock()
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
         self._journal = ChangeJournal(root, root / OWN_FOLDER / "changes")
+        self.final_labels = FinalLabels(root, root / OWN_FOLDER, read_only)
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
             self._finish_broken_off()
@@ -133,7 +140,7 @@ class CaseDatastore(LocalDatastore):
 
     def study(self, image_id: str) -> Study:
         """The place of a case; raises as ``case``."""
-        check_case_name(image_id)
+        _check_id(image_id)
         if image_id not in self._studies:
             self.refresh()
         if image_id not in self._studies:
@@ -166,6 +173,8 @@ class CaseDatastore(LocalDatastore):
             return ""
         if label.info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
             return str(self._folder_label(label_id))
+        if tag == FINAL:
+            return str(self.final_labels.file(label_id))
         return str(self.root / "labels" / tag / f"{label_id}{LABEL_ENDING}")
 
     def _folder_label(self, image_id: str) -> Path:
@@ -260,7 +269,7 @@ class CaseDatastore(LocalDatastore):
     def list_images(self) -> list[str]:
         """Names of all cases, sorted."""
         self.refresh_if_changed()
-        return list(self._datastore.objects)
+        return sorted(self._datastore.objects)
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
         """Cases to annotate: without a final label, and not synthetic."""
@@ -274,16 +283,21 @@ class CaseDatastore(LocalDatastore):
     def add_image(self, image_id: str, image_filename: str, image_info: Mapping[str, Any]) -> str:
         """Store one uploaded volume as a case of its own (Slicer uploads what the user has opened).
 
+        Args:
+            image_id: a case name, or the user's name of the file in any script; the file's name by default.
+            image_filename: the file.
+            image_info: kept with the case.
+
         Raises:
             InvalidValueError, UnsupportedKindError: bad name or file.
             StaleError: a case of that name exists with other content.
         """
         source = Path(image_filename)
         ending = _image_ending(source.name)
-        name = check_case_name(image_id or image_stem(source.name))
+        name, stem = name_and_file(image_id or image_stem(source.name))
         if ending in IMAGE_ENDINGS:
             read_volume(source, name)
-        target = self.root / f"{name}{ending}"
+        target = self.root / f"{stem}{ending}"
         with self._changing(writes_index=False):
             if name in self._studies:
                 if target.exists() and target.read_bytes() == source.read_bytes():
@@ -313,8 +327,8 @@ class CaseDatastore(LocalDatastore):
         Raises:
             StaleError: the name is taken.
         """
-        name = check_case_name(image_id)
-        folder = self.root / name
+        name, stem = name_and_file(image_id)
+        folder = self.root / stem
         facts = {"generated": True, "with_label": label is not None}
         with self._changing(writes_index=False):
             if name in self._studies or folder.exists():
@@ -322,10 +336,10 @@ class CaseDatastore(LocalDatastore):
             with self._whole(name, [folder], "case.stored", **facts):
                 with whole_folder(folder) as beside:
                     for modality, path in sequences.items():
-                        shutil.copyfile(path, beside / f"{name}_{modality}{LABEL_ENDING}")
+                        shutil.copyfile(path, beside / f"{stem}_{modality}{LABEL_ENDING}")
                     if label is not None:
-                        shutil.copyfile(label, beside / f"{name}_seg{LABEL_ENDING}")
-                self._studies[name] = Study(name, folder, True)
+                        shutil.copyfile(label, beside / f"{stem}_seg{LABEL_ENDING}")
+                self._studies[name] = Study(name, folder, True, has_label=label is not None)
                 merged = {**finite(info), **self._basic_info(self._studies[name])}
                 self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext="", info=merged))
                 self._sync_labels()
@@ -337,10 +351,12 @@ class CaseDatastore(LocalDatastore):
         with self._changing(writes_index=False):
             model = self._datastore.objects.get(image_id)
             labels = [self._label_path(image_id, tag) for tag in (model.labels if model else ())]
-            gone = [*labels, self.versions.folder / image_id, study.path]
+            gone = [*labels, *self.final_labels.files(image_id), self.versions.folder / image_id, *_files_of(study)]
+            gone = list(dict.fromkeys(gone))
             with self._whole(image_id, gone, "case.removed") as step:
                 for path in gone:
                     step.change.take_away(path)
+                self.final_labels.forget(image_id)
                 self._datastore.objects.pop(image_id, None)
                 self._studies.pop(image_id, None)
 
@@ -421,6 +437,8 @@ class CaseDatastore(LocalDatastore):
             versions = self.versions.versions(image_id)
             if model is None or not versions or versions[-1].deleted:
                 continue
+            if self.final_labels.is_of_another(self._studies[image_id]):
+                continue
             label = model.labels.get(FINAL)
             if label is None or int(label.info.get(KEY_VERSION, 0)) < versions[-1].number:
                 try:
@@ -460,11 +478,14 @@ class CaseDatastore(LocalDatastore):
             labels = self._model(label_id).labels
             if labels[tag].info.get(KEY_ORIGIN) == CASE_FOLDER_ORIGIN:
                 raise InvalidValueError(f"label: {label_id!r} came with the case folder and is not deleted")
-            paths = [self._label_path(label_id, tag), *self._coming_versions(label_id, tag)]
+            files = [self._label_path(label_id, tag), *(self.final_labels.files(label_id) if tag == FINAL else ())]
+            paths = [*dict.fromkeys(files), *self._coming_versions(label_id, tag)]
             with self._whole(label_id, paths, "label.removed", tag=tag):
                 if tag == FINAL:
                     self.versions.delete_newest(label_id)
-                paths[0].unlink(missing_ok=True)
+                    self.final_labels.forget(label_id)
+                for path in files:
+                    path.unlink(missing_ok=True)
                 labels.pop(tag)
                 self._sync_labels()
 
@@ -504,7 +525,7 @@ class CaseDatastore(LocalDatastore):
         if now - self._last_look < SECONDS_BETWEEN_LOOKS:
             return
         self._last_look = now
-        if self._folder_signature() != self._signature:
+        if self.final_labels.waiting or self._has_changed():
             self.refresh()
 
     @property
@@ -533,21 +554,36 @@ class CaseDatastore(LocalDatastore):
         with self._mutex:
             return json.loads(json.dumps(finite(super().json()), default=str))
 
-    def _folder_signature(self) -> tuple[int, ...]:
-        """Changes when something comes or goes in the root, in a case folder or in a label folder."""
-        times = [self.root.stat().st_mtime_ns]
-        for folder in (self.root, self.root / "labels"):
-            with os.scandir(folder) as entries:
-                shown = (e for e in entries if not e.name.startswith(".") and e.is_dir())
-                times += [e.stat().st_mtime_ns for e in shown]
-        return tuple(times)
+    def _has_changed(self) -> bool:
+        """Whether something came or went in a folder that was looked into, or in a label folder."""
+        try:
+            for folder, time_ns in self._listing.times.items():
+                if folder.stat().st_mtime_ns != time_ns:
+                    return True
+            return _times_of_labels(self.root / "labels") != self._label_times
+        except OSError:
+            return True
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What lies in the studies folder and is not used: its place below the folder -> why."""
+        return {**self._listing.left_out, **self.final_labels.left_out}
+
+    def _tell_left_out(self) -> None:
+        """Each is logged once."""
+        now = set(self.left_out.items())
+        for place, reason in sorted(now - self._told):
+            logger.warning("passed over: %s: %s", place, reason)
+        self._told = now
 
     def _reconcile_datastore(self) -> None:
         with self._mutex:
-            self._signature = self._folder_signature()
-            self._studies = scan_studies(self.root)
+            self._label_times = _times_of_labels(self.root / "labels")
+            self._listing = list_studies(self.root)
+            self._studies = self._listing.studies
             changed = self._sync_images()
             changed |= self._sync_labels()
+            self._tell_left_out()
             self._count()
             if changed and not self.read_only:
                 with self._changing():
@@ -562,22 +598,19 @@ class CaseDatastore(LocalDatastore):
         for name in new:
             study = self._studies[name]
             ending = "" if study.is_folder else _image_ending(study.path.name)
-            objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=self._basic_info(study)))
+            try:
+                info = self._basic_info(study)
+            except FileNotFoundError:
+                continue  # deleted since its name was read
+            objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
         if new:
             self._datastore.objects = dict(sorted(objects.items()))
         return bool(gone or new)
 
     def _sync_labels(self) -> bool:
         """Make the index name exactly the label files that are there."""
-        found: dict[str, dict[str, float]] = {}
-        for folder in (self.root / "labels").iterdir():
-            if folder.is_dir():
-                with os.scandir(folder) as entries:
-                    found[folder.name] = {
-                        e.name[: -len(LABEL_ENDING)]: e.stat().st_mtime
-                        for e in entries
-                        if e.name.endswith(LABEL_ENDING) and not e.name.startswith(".")
-                    }
+        found = {folder.name: _label_files(folder) for folder in _label_folders(self.root / "labels")}
+        found[FINAL] = self.final_labels.look(self._studies)
         changed = False
         for name, model in self._datastore.objects.items():
             wanted = {tag: names[name] for tag, names in found.items() if name in names}
@@ -598,12 +631,7 @@ class CaseDatastore(LocalDatastore):
 
     def _has_folder_label(self, name: str) -> bool:
         study = self._studies.get(name)
-        if study is None or not study.is_folder:
-            return False
-        # The usual two names first: no listing of thousands of folders for it.
-        if any((study.path / f"{study.path.name}{s}.nii.gz").exists() for s in ("_seg", "-seg")):
-            return True
-        return open_study(study).label is not None if study.path.exists() else False
+        return study is not None and study.has_label
 
     def _basic_info(self, study: Study) -> dict[str, Any]:
         name = study.path.name if not study.is_folder else f"{study.name}{LABEL_ENDING}"
@@ -652,7 +680,8 @@ class CaseDatastore(LocalDatastore):
     def _after_undone(self) -> None:
         """A dead process' change was undone, perhaps a case that came or went: read index and folder again."""
         self._config_ts = 0
-        self._studies = scan_studies(self.root)
+        self._listing = list_studies(self.root)
+        self._studies = self._listing.studies
 
     def _finish_broken_off(self) -> None:
         """A server that was killed in a change: what it left is finished or undone (see ``_Locked``)."""
@@ -739,6 +768,47 @@ def _put_back(rows: dict[str, Any], name: str, before: Any) -> None:
         rows.pop(name, None)
     else:
         rows[name] = before
+
+
+def _check_id(image_id: object) -> None:
+    """As ``check_case_name``; who asks by the name of a file is told the case's."""
+    try:
+        check_case_name(image_id)
+    except InvalidValueError as error:
+        try:
+            name, _ = name_and_file(image_id)
+        except InvalidValueError:
+            raise error from None
+        raise InvalidValueError(f"{error.message}; a file of that name is the case {name!r}") from None
+
+
+def _label_folders(root: Path) -> list[Path]:
+    return list(read_folder(root).folders.values()) if root.is_dir() else []
+
+
+def _label_files(folder: Path) -> dict[str, float]:
+    """Case name -> when its label was written."""
+    found = {}
+    for name, path in read_folder(folder).files.items():
+        if name.endswith(LABEL_ENDING):
+            try:
+                found[name[: -len(LABEL_ENDING)]] = path.stat().st_mtime
+            except FileNotFoundError:
+                continue  # removed since its name was read
+    return found
+
+
+def _times_of_labels(root: Path) -> tuple[int, ...]:
+    """Changes when a label comes or goes, or a folder of them."""
+    return tuple(folder.stat().st_mtime_ns for folder in (root, *_label_folders(root)) if folder.is_dir())
+
+
+def _files_of(study: Study) -> list[Path]:
+    """What goes with a case: its folder or file, or its own files of a folder that holds others too."""
+    if study.stem is None:
+        return [study.path]
+    case = open_study(study)
+    return [path for path in (*case.sequences.values(), case.label) if path is not None]
 
 
 def _image_ending(name: str) -> str:

@@ -8,16 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from medsynth_app.api.dependencies import ClinicHere, get_readiness
+from medsynth_app.api.dependencies import ClinicHere, get_left_out, get_readiness
 from medsynth_app.api.error_handlers import RETRY_AFTER_SECONDS
 from medsynth_app.api.schemas import Health
 
 router = APIRouter(tags=["Health"])
 Readiness = Annotated[Mapping[str, bool], Depends(get_readiness)]
+LeftOut = Annotated[Mapping[str, str], Depends(get_left_out)]
+MOST_LEFT_OUT = 100
 
 
-@router.get("/health", summary="Database, knowledge base, and whether the score is loaded")
-def health(clinic: ClinicHere) -> Health:
+@router.get("/health", summary="Database, knowledge base, score, and which studies cannot be used")
+def health(clinic: ClinicHere, left_out: LeftOut) -> Health:
     repository = clinic.repository
     return Health(
         status="ok",
@@ -25,6 +27,8 @@ def health(clinic: ClinicHere) -> Health:
         knowledge_base=repository.knowledge_version(),
         score_ready=clinic.is_ready,
         atlas_version=clinic.atlas_version,
+        left_out=dict(list(left_out.items())[:MOST_LEFT_OUT]),
+        left_out_count=len(left_out),
     )
 
 

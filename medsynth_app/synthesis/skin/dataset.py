@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
-from medsynth_app.imaging.studies import PICTURE_FORMATS
+from medsynth_app.imaging.folder_entries import PICTURE_FORMATS
 from medsynth_app.synthesis.stylegan2.transforms import square_picture
 
 CLASSES = ("nevus", "melanoma")

@@ -31,7 +31,11 @@ def test_only_the_image_ending_leaves_a_name(file_name: str, stem: str) -> None:
         ("X_flair.nii.gz", "flair"), ("X_t1.nii.gz", "t1"), ("X_t1ce.nii.gz", "t1ce"), ("X_t2.nii", "t2"),
         ("X-t2f.nii.gz", "flair"), ("X-t1n.nii.gz", "t1"), ("X-t1c.nii.gz", "t1ce"), ("X-t2w.nii.gz", "t2"),
         ("X_seg.nii.gz", "label"), ("X-seg.nii.gz", "label"), ("X_FLAIR.NII.GZ", "flair"),
-        ("flair.nii.gz", None), ("X_t1c.nii.gz", None), ("X_dwi.nii.gz", None), ("X.nii.gz", None),
+        ("flair.nii.gz", "flair"), ("X_t1c.nii.gz", "t1ce"), ("X_dwi.nii.gz", None), ("X.nii.gz", None),
+        ("X_T1GD.nii.gz", "t1ce"), ("X_t2_flair.nii.gz", "flair"), ("X.seg.nrrd", "label"), ("X_0001.nii.gz", None),
+        ("W39_1998.09.19_Segm.nii", "label"), ("brain_mask.nii.gz", None), ("X_CT1.nii.gz", None),
+        ("sub-01_ses-1_T1w.nii.gz", "t1"), ("sub-01_ce-GADOLINIUM_T1w.nii.gz", "t1ce"),
+        ("sub-01_ce-GADOLINIUM_FLAIR.nii.gz", None), ("sub-01_ce-none_T1w.nii.gz", "t1"),
         ("A_t1_B.nii.gz", None), ("a.b_t1ce.nii.gz", "t1ce"),
     ],
 )  # fmt: skip

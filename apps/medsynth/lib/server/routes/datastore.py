@@ -22,7 +22,6 @@ from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.files import file_digest
 from medsynth_app.imaging.cases import image_stem
-from medsynth_app.imaging.studies import case_name
 
 SERVER_INFO_KEYS = (
     "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version", "warnings",
@@ -65,7 +64,7 @@ def build_router(
         image: str | None = None, params: str = Form("{}"), file: UploadFile = File(...)
     ) -> dict[str, str]:
         info = _client_info(params)
-        name = image or case_name(image_stem(Path(file.filename or "upload").name))
+        name = image or image_stem(Path(file.filename or "upload").name)
         with received(file, settings.upload_limits) as path:
             return {"image": datastore.add_image(name, str(path), info)}
 
