@@ -226,7 +226,7 @@ def read_label_volume(path: Path, name: str = "label") -> tuple[Volume, tuple[st
 
 
 def _read(path: Path, name: str) -> tuple[Volume, tuple[Segment, ...] | None]:
-    label = read_volume(path, name)
+    label = read_volume(path, name, may_be_thin=True)
     segments = read_segments(path, name)
     if segments is None and label.array.shape[0] != 1:
         raise InvalidValueError(f"{name}: must be one label map, has {label.array.shape[0]} channels")
