@@ -12,7 +12,7 @@ A case is several files that show one head. Known layouts (see ``case_listing`` 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class CaseFiles:
         label: label map, or None.
         notes: what was done to the files that the user should know (chosen or interpolated series).
         problems: modality or ``label`` -> why there is no file for it, where that is known.
+        origins: modality -> what its file was made from and why it is that sequence, where a file's name does not
+            tell (DICOM series).
     """
 
     name: str
@@ -65,6 +67,26 @@ class CaseFiles:
     label: Path | None = None
     notes: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def series_used(self, modalities: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Modality -> the series or file that ``read`` takes for it, and ``why``; missing sequences are not in it.
+
+        Args:
+            modalities: which ones; all four by default.
+        """
+        wanted = _CHANNEL_ORDER if modalities is None else list(modalities)
+        absent = self.missing(wanted)
+        return {modality: self._origin(modality) for modality in wanted if modality not in absent}
+
+    def _origin(self, modality: str) -> dict[str, Any]:
+        if modality in self.origins:
+            return dict(self.origins[modality])
+        if self.combined is not None:
+            place = _CHANNEL_ORDER.index(modality) + 1
+            why = f"channel {place} of {len(_CHANNEL_ORDER)} ({', '.join(_CHANNEL_ORDER)})"
+            return {"file": self.combined.name, "why": why}
+        return {"file": self.sequences[modality].name, "why": "name of the file"}
 
     def missing(self, modalities: Sequence[str]) -> list[str]:
         """The wanted sequences that have no file."""

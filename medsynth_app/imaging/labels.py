@@ -245,7 +245,7 @@ def read_on_grid(path: Path, image: Volume, name: str = "label") -> np.ndarray:
 
 
 def _read(path: Path, name: str) -> tuple[Volume, tuple[Segment, ...] | None]:
-    label = read_volume(path, name)
+    label = read_volume(path, name, may_be_thin=True)
     segments = read_segments(path, name)
     if segments is None and label.array.shape[0] != 1:
         raise InvalidValueError(f"{name}: must be one label map, has {label.array.shape[0]} channels")

@@ -33,12 +33,13 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
-def read_volume(path: Path, name: str | None = None) -> Volume:
+def read_volume(path: Path, name: str | None = None, *, may_be_thin: bool = False) -> Volume:
     """Read a NIfTI or NRRD file.
 
     Args:
         path: the file.
         name: how errors call the image; the file's name by default.
+        may_be_thin: a NRRD file of one voxel along an axis is read too: a label that a viewer cropped to one slice.
 
     Returns:
         array (C, X, Y, Z) in the file's own dtype where it is unscaled, else float32; affine voxel -> RAS mm.
@@ -53,7 +54,10 @@ def read_volume(path: Path, name: str | None = None) -> Volume:
         raise NotFoundError(f"{name}: there is no such file")
     if path.stat().st_size == 0:
         raise UnsupportedKindError(f"{name}: the file is empty")
-    volume = _read_nrrd(path, name) if path.name.lower().endswith(".nrrd") else _read_nifti(path, name)
+    if path.name.lower().endswith(".nrrd"):
+        volume = _read_nrrd(path, name, least_side=1 if may_be_thin else 2)
+    else:
+        volume = _read_nifti(path, name)
     if np.issubdtype(volume.array.dtype, np.floating):
         with np.errstate(over="ignore"):
             # float32 is what every later step computes in: 1e300 is infinite there.
@@ -139,8 +143,8 @@ def _voxels(image: Any) -> np.ndarray:
     return image.get_fdata(dtype=np.float32, caching="unchanged")
 
 
-def _check_shape(shape: tuple[int, ...], name: str) -> None:
-    if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < 2:
+def _check_shape(shape: tuple[int, ...], name: str, least_side: int = 2) -> None:
+    if len(shape) not in (3, 4) or min(shape) < 1 or min(shape[:3]) < least_side:
         raise InvalidValueError(f"{name}: must be a 3-D image (or 4-D with channels last), has shape {shape}")
     if int(np.prod([int(n) for n in shape])) > LARGEST_VOXEL_COUNT:
         raise InvalidValueError(f"{name}: shape {shape} exceeds {LARGEST_VOXEL_COUNT} voxels")
@@ -170,9 +174,9 @@ def _check_forms(image: nib.Nifti1Image, name: str) -> None:
         )
 
 
-def _read_nrrd(path: Path, name: str) -> Volume:
+def _read_nrrd(path: Path, name: str, least_side: int = 2) -> Volume:
     header = read_nrrd_header(path, name)
-    _check_shape(image_shape(header, name), name)
+    _check_shape(image_shape(header, name), name, least_side)
     try:
         return read_nrrd(path, header, name)
     except InvalidValueError as error:

@@ -40,6 +40,7 @@ from tests.apps.medsynth.preloaded_server import Starter
 SHAPE = (32, 34, 28)
 HEAD = server_tests.make_head(SHAPE, 1)
 NAMES = ("necrotic_core", "edema", "enhancing_tumor")
+MIDDLE = int(HEAD.labels.any(axis=(0, 1)).nonzero()[0].mean())
 CORE, EDEMA, ENHANCING = (HEAD.labels == value for value in (1, 2, 3))
 
 
@@ -102,6 +103,14 @@ def cropped(path: Path) -> Path:
     box = tuple(slice(a, b) for a, b in zip(start, stop))
     rows = [(name, value, 0) for value, name in enumerate(NAMES, start=1)]
     return seg_nrrd(path, HEAD.labels[box][None], rows, affine)
+
+
+def one_slice(path: Path) -> Path:
+    """Drawn in one slice only, and cropped to it."""
+    affine = HEAD.affine.copy()
+    affine[:3, 3] = (HEAD.affine @ [0.0, 0.0, MIDDLE, 1.0])[:3]
+    rows = [(name, value, 0) for value, name in enumerate(NAMES, start=1)]
+    return seg_nrrd(path, HEAD.labels[..., MIDDLE : MIDDLE + 1][None], rows, affine)
 
 
 def larger(path: Path) -> Path:
@@ -202,6 +211,8 @@ class Row:
         return self.write(folder / f"{name}_seg{self.ending}")
 
 
+ONE_SLICE = np.zeros(SHAPE, np.uint8)
+ONE_SLICE[..., MIDDLE] = HEAD.labels[..., MIDDLE]
 WITHOUT_CORE = np.where(CORE, 0, HEAD.labels).astype(np.uint8)
 NESTED = np.where(CORE, 2, HEAD.labels).astype(np.uint8)
 CORE_SIZE, OVERLAP = int(CORE.sum()), int((CORE | ENHANCING).sum())
@@ -213,6 +224,7 @@ ROWS = {
         "names no segment necrotic_core; the label holds none of it",
     ),
     "cropped": Row(cropped, HEAD.labels),
+    "one_slice": Row(one_slice, ONE_SLICE),
     "larger": Row(larger, HEAD.labels),
     "turned": Row(turned, HEAD.labels),
     "layered": Row(layered, NESTED, f"segments overlap in {OVERLAP} voxels"),

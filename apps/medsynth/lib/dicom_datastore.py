@@ -155,7 +155,7 @@ class DicomCaseDatastore(CaseDatastore):
         grid = files[chosen.uid]
         if isinstance(grid, MedSynthError):
             raise grid
-        sequences, problems, notes = {}, dict(resolution.problems), list(resolution.notes)
+        sequences, origins, problems, notes = {}, {}, dict(resolution.problems), list(resolution.notes)
         for modality, series in resolution.series.items():
             try:
                 file = files[series.uid]
@@ -163,9 +163,13 @@ class DicomCaseDatastore(CaseDatastore):
                     raise file
                 sequences[modality], note = self._on_grid(file, series, grid, chosen)
                 notes += [note] if note else []
-            except InvalidValueError as error:
+                origins[modality] = {
+                    "series": series.number, "description": series.title, "series_uid": series.uid,
+                    "why": resolution.reasons.get(modality, ""), "interpolated": bool(note),
+                }  # fmt: skip
+            except MedSynthError as error:
                 problems[modality] = error.message
-        return ArchiveCase(chosen.uid, sequences, notes=tuple(notes), problems=problems)
+        return ArchiveCase(chosen.uid, sequences, notes=tuple(notes), origins=origins, problems=problems)
 
     def _on_grid(self, file: Path, series: SeriesFacts, grid: Path, chosen: SeriesFacts) -> tuple[Path, str]:
         """A file of the series on the chosen grid, and a note where voxels had to be interpolated."""

@@ -87,7 +87,7 @@ def test_auth_is_off_and_says_so_with_404(served: Any, client: MONAILabelClient)
 @pytest.mark.parametrize("case", ["case_1", "volume"])
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".nii", ".seg.nrrd"])
 def test_client_gets_a_mask_on_the_grid_of_the_image(
-    served: Any, client: MONAILabelClient, case: str, ending: str, tmp_path: Path
+    served: Any, client: MONAILabelClient, build: Any, case: str, ending: str, tmp_path: Path
 ) -> None:
     file, params = client.infer(MODEL, case, {"result_extension": ending, "result_dtype": "uint8"})
     assert str(file).endswith(ending)
@@ -104,6 +104,9 @@ def test_client_gets_a_mask_on_the_grid_of_the_image(
     assert params["volumes_ml"] == pytest.approx(volumes, abs=1e-3)
     assert "Not a medical device" in params["notice"]
     assert 0 <= params["mean_entropy"] <= 1
+    names = {name: "volume.nii.gz" if case == "volume" else f"{case}_{name}.nii.gz" for name in build.sequences}
+    assert {name: row["file"] for name, row in params["series_used"].items()} == names
+    assert all(row["why"] for row in params["series_used"].values())
 
 
 def test_centroid_and_box_are_those_of_the_mask(client: MONAILabelClient) -> None:

@@ -205,3 +205,18 @@ def test_a_folder_without_cases_is_refused_without_its_path(tmp_path: Path) -> N
     ) as caught:
         find_cases(tmp_path)
     assert str(tmp_path.parent) not in caught.value.message
+
+
+def test_the_files_that_are_used_are_named_with_a_reason(tmp_path: Path, build: Any) -> None:
+    case = case_in_folder(build.write_case(tmp_path, "A", leave_out=("t2",)))
+    assert case is not None
+    assert case.series_used() == {
+        name: {"file": f"A_{name}.nii.gz", "why": "name of the file"} for name in ("flair", "t1", "t1ce")
+    }
+    assert list(case.series_used(["t1ce", "t2"])) == ["t1ce"]
+    whole = CaseFiles("B", combined=tmp_path / "B.nii.gz")
+    assert whole.series_used(["t1"]) == {
+        "t1": {"file": "B.nii.gz", "why": "channel 2 of 4 (flair, t1, t1ce, t2)"}
+    }
+    named = CaseFiles("C", {"t1": tmp_path / "x.nii.gz"}, origins={"t1": {"series": 4, "why": "protocol 'T1'"}})
+    assert named.series_used() == {"t1": {"series": 4, "why": "protocol 'T1'"}}

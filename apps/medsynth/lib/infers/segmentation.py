@@ -85,6 +85,7 @@ class BrainTumorSegmentationInferTask(InferTask):
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
             "warnings": [*warnings, *case.notes],
+            "series_used": case.series_used(configuration.modalities),
             "model_step": notes.get("step"),
             "latencies": {
                 "read": round(read - begin, 3),
