@@ -24,7 +24,7 @@ class EvaluationReport:
     """Figures of an evaluation.
 
     Attributes:
-        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ...}``.
+        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ..., "warnings": [...]}``.
         summary: ``mean`` and ``median`` -> region -> figure.
         seconds_per_case: median of reading, segmenting and bringing the mask back.
     """
@@ -67,14 +67,15 @@ def evaluate_cases(
     for case in cases:
         begin = time.perf_counter()
         volume = case.read(network_configuration.modalities)
-        found = segment(volume, network, configuration, network_configuration.modalities).labels
+        result = segment(volume, network, configuration, network_configuration.modalities)
         seconds = time.perf_counter() - begin
         if case.label is None:
             raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
         reference = read_submitted_label(case.label, volume, name=f"{case.name} label")
         rows[case.name] = {
-            "regions": score_labels(found, reference, volume.spacing),
+            "regions": score_labels(result.labels, reference, volume.spacing),
             "seconds": round(seconds, 3),
+            "warnings": list(result.warnings),
         }
         on_case(case.name)
     return EvaluationReport(rows, _summary(rows), float(np.median([row["seconds"] for row in rows.values()])))
