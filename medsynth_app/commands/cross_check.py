@@ -127,9 +127,10 @@ def _images(case_dir: Path, label: Path | None) -> TumorImages:
 
 def _segmented(case: CaseFiles) -> TumorImages:
     network, configuration, _ = CurrentNetwork([SHIPPED_WEIGHTS]).get()
-    labels = segment(case.read(configuration.modalities), network, modalities=configuration.modalities).labels
+    result = segment(case.read(configuration.modalities), network, modalities=configuration.modalities)
     volume, notes = read_t1_like(case)
-    return TumorImages(case.name, volume, labels, notes=("label:segmented_by_model", *notes))
+    told = ("label:segmented_by_model", *result.warnings, *notes)
+    return TumorImages(case.name, volume, result.labels, notes=told)
 
 
 def _show(check: StoredCrossCheck, symptoms: dict[str, Symptom], lang: Any) -> None:

@@ -18,10 +18,14 @@ from nibabel.orientations import (
 )
 from scipy.ndimage import affine_transform
 
+from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.plausible_grid import LARGEST_WORKING_VOXELS, check_new_grid
 from medsynth_app.imaging.volume import Volume
 
 CANONICAL_AXES = ("R", "A", "S")
+SLAB_VOXELS = 16 * 1024**2
+"""Sampled between two safe places to stop: about a second. A head in 1 mm voxels is one slab."""
 
 
 @dataclass(frozen=True)
@@ -119,26 +123,42 @@ def resample(volume: Volume, affine: np.ndarray, shape: tuple[int, int, int], *,
         affine: (4, 4) voxel -> RAS mm of the wanted grid.
         shape: (X, Y, Z) of the wanted grid.
         order: 0 nearest voxel (label maps), 1 trilinear.
+
+    Raises:
+        InvalidValueError: the wanted grid has too many voxels (422).
+        WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
+    check_new_grid(shape, np.linalg.norm(affine[:3, :3], axis=0), "resampled image")
     index_map = np.linalg.inv(volume.affine) @ affine
+    array = np.empty((volume.array.shape[0], *shape), dtype=volume.array.dtype)
+    for channel, result in zip(volume.array, array):
+        _sample(channel, index_map, order, result)
+    return Volume(array, affine)
+
+
+def _sample(channel: np.ndarray, index_map: np.ndarray, order: int, result: np.ndarray) -> None:
+    """``channel`` at the places of ``result``, slab by slab: between two of them the work can be stopped."""
     # Between the outermost voxel centres and the faces a place has a nearest voxel, but no two to mix.
     mode = "constant" if order else "grid-constant"
-    channels = [
-        affine_transform(
-            channel, index_map[:3, :3], index_map[:3, 3], output_shape=shape, order=order, mode=mode
-        )
-        for channel in volume.array
-    ]
-    return Volume(np.stack(channels), affine)
+    depth = max(1, SLAB_VOXELS // int(np.prod(result.shape[1:])))
+    for start in range(0, result.shape[0], depth):
+        stop_if_cancelled()
+        slab = result[start : start + depth]
+        offset = index_map[:3, 3] + index_map[:3, 0] * start
+        affine_transform(channel, index_map[:3, :3], offset, output=slab, order=order, mode=mode)
 
 
 def isotropic_grid(volume: Volume, spacing_mm: float = 1.0) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Affine and shape of the grid with the same axes and field of view but cubic voxels.
 
     The outer faces of the first voxel coincide, so the centre of voxel 0 moves by half the difference.
+
+    Raises:
+        InvalidValueError: it would have more than ``LARGEST_WORKING_VOXELS`` voxels (422).
     """
     scale = spacing_mm / volume.spacing
     shape = tuple(max(1, int(round(n / s))) for n, s in zip(volume.spatial_shape, scale))
+    check_new_grid(shape, np.full(3, spacing_mm), "image", limit=LARGEST_WORKING_VOXELS)
     affine = volume.affine.copy()
     affine[:3, :3] = volume.affine[:3, :3] * scale
     affine[:3, 3] = volume.affine[:3, 3] + volume.affine[:3, :3] @ ((scale - 1) / 2)

@@ -8,22 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
-from medsynth_app.imaging.geometry import corner_distance, same_grid
+from medsynth_app.imaging.geometry import same_grid
 from medsynth_app.imaging.nifti_file import check_voxel_bytes, open_nifti
+from medsynth_app.imaging.nifti_grid import read_nifti_grid
 from medsynth_app.imaging.nrrd import image_shape, read_nrrd
 from medsynth_app.imaging.nrrd_header import read_nrrd_header
+from medsynth_app.imaging.plausible_grid import check_header_grid
 from medsynth_app.imaging.volume import Volume
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 IMAGE_ENDINGS = (*NIFTI_ENDINGS, ".nrrd")
-FORM_TOLERANCE_MM = 1.0
-"""sform and qform of a NIfTI header that place a corner further apart than this are refused."""
 LARGEST_VOXEL_COUNT = 1024**3
 """More voxels than this in a header are taken for a mistake or an attack, and not allocated."""
 
@@ -58,6 +57,7 @@ def read_volume(path: Path, name: str | None = None, *, may_be_thin: bool = Fals
         volume = _read_nrrd(path, name, least_side=1 if may_be_thin else 2)
     else:
         volume = _read_nifti(path, name)
+    check_header_grid(volume.affine, volume.spatial_shape, name)
     if np.issubdtype(volume.array.dtype, np.floating):
         with np.errstate(over="ignore"):
             # float32 is what every later step computes in: 1e300 is infinite there.
@@ -110,7 +110,7 @@ def _read_nifti(path: Path, name: str) -> Volume:
         _check_shape(image.shape, name)
         _check_type(image.get_data_dtype(), name)
         check_voxel_bytes(image, name)
-        _check_forms(image, name)
+        affine = read_nifti_grid(path, name)
         array = _voxels(image)
     except (
         ImageFileError,
@@ -125,7 +125,8 @@ def _read_nifti(path: Path, name: str) -> Volume:
             f"{name}: not a readable NIfTI file (.nii or .nii.gz): {type(error).__name__}"
         ) from error
     array = array.reshape(array.shape[:3] + (-1,))
-    return _named_volume(np.moveaxis(array, 3, 0), np.asarray(image.affine, dtype=np.float64), name)
+    affine = np.asarray(image.affine, dtype=np.float64) if affine is None else affine
+    return _named_volume(np.moveaxis(array, 3, 0), affine, name)
 
 
 def _named_volume(array: np.ndarray, affine: np.ndarray, name: str) -> Volume:
@@ -153,25 +154,6 @@ def _check_shape(shape: tuple[int, ...], name: str, least_side: int = 2) -> None
 def _check_type(dtype: np.dtype, name: str) -> None:
     if dtype.kind not in "biuf":
         raise InvalidValueError(f"{name}: must hold one number a voxel, not colours or complex ({dtype})")
-
-
-def _check_forms(image: nib.Nifti1Image, name: str) -> None:
-    """sform and qform must tell the same place: viewers and libraries read different ones of them."""
-    if not isinstance(image, nib.Nifti1Pair):
-        return
-    sform, sform_code = image.header.get_sform(coded=True)
-    qform, qform_code = image.header.get_qform(coded=True)
-    if sform_code <= 0 or qform_code <= 0:
-        return
-    distance = corner_distance(sform, qform, tuple(image.shape[:3]))  # type: ignore[arg-type]
-    # In an image of two thin slices an axis can run the other way within the tolerance; NaN compares false.
-    reversed_axis = ((sform[:3, :3] * qform[:3, :3]).sum(axis=0) < 0).any()
-    if not distance <= FORM_TOLERANCE_MM or reversed_axis:
-        raise InvalidValueError(
-            f"{name}: its sform and qform disagree by {distance:.1f} mm "
-            f"(allowed: {FORM_TOLERANCE_MM:.0f} mm, no axis reversed); "
-            "left and right cannot be told, rewrite the header with the right one in both"
-        )
 
 
 def _read_nrrd(path: Path, name: str, least_side: int = 2) -> Volume:

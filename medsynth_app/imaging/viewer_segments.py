@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.nrrd_header import read_nrrd_header
 from medsynth_app.vocabulary import LABEL_NAMES, TumorLabel
 
 _MAGIC = b"NRRD"
-_LONGEST_HEADER = 1 << 20
 _FIELD = re.compile(r"Segment(\d{1,4})_(ID|Name|LabelValue|Layer)")
 _TABLE_PREFIX = "Segmentation_"
 _LARGEST_VALUE = 65535
@@ -71,7 +71,7 @@ def read_segments(path: Path, name: str) -> tuple[Segment, ...] | None:
     Raises:
         InvalidValueError: the table cannot be read in one way (422).
     """
-    pairs = _pairs(path)
+    pairs = read_nrrd_header(path, name).pairs if _is_nrrd(path) else {}
     rows: dict[int, dict[str, str]] = {}
     for key, value in pairs.items():
         found = _FIELD.fullmatch(key)
@@ -109,12 +109,6 @@ def _whole(text: str, least: int, field: str, name: str) -> int:
     return int(word)
 
 
-def _pairs(path: Path) -> dict[str, str]:
-    """Key/value pairs of a NRRD header (``key:=value``), nothing for other kinds of file."""
+def _is_nrrd(path: Path) -> bool:
     with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            return {}
-        head = file.read(_LONGEST_HEADER).replace(b"\r\n", b"\n").split(b"\n\n")[0]
-    lines = (line.partition(":=") for line in head.decode("utf-8", "replace").split("\n"))
-    # A field of the format itself may hold ":=" in its value; keys of segments hold no colon.
-    return {key: value for key, mark, value in lines if mark and ":" not in key and not key.startswith("#")}
+        return file.read(len(_MAGIC)) == _MAGIC

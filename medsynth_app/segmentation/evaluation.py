@@ -24,8 +24,7 @@ class EvaluationReport:
     """Figures of an evaluation.
 
     Attributes:
-        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ...}``, and ``warnings`` where
-            something of its label was left out.
+        cases: case name -> ``{"regions": {"WT": {"dice": ...}, ...}, "seconds": ..., "warnings": [...]}``.
         summary: ``mean`` and ``median`` -> region -> figure.
         seconds_per_case: median of reading, segmenting and bringing the mask back; 0 without a case.
         left_out: name of what could not be evaluated -> why.
@@ -90,11 +89,14 @@ def _evaluated(
         raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
     begin = time.perf_counter()
     volume = case.read(network_configuration.modalities)
-    found = segment(volume, network, configuration, network_configuration.modalities).labels
+    result = segment(volume, network, configuration, network_configuration.modalities)
     seconds = time.perf_counter() - begin
     reference = read_label(case.label, volume, name=f"{case.name} label")
-    row = {"regions": score_labels(found, reference.labels, volume.spacing), "seconds": round(seconds, 3)}
-    return {**row, "warnings": list(reference.warnings)} if reference.warnings else row
+    return {
+        "regions": score_labels(result.labels, reference.labels, volume.spacing),
+        "seconds": round(seconds, 3),
+        "warnings": [*result.warnings, *reference.warnings],
+    }
 
 
 def _summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:

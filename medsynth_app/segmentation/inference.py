@@ -23,6 +23,7 @@ from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
 from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
+from medsynth_app.segmentation.plausibility import doubt_at_the_image_edge, doubts_about
 from medsynth_app.segmentation.transforms import (
     GRID_STEP,
     CleaningConfiguration,
@@ -79,6 +80,7 @@ class Segmentation:
         bounding_box_voxels: [[start], [stop]) of the whole tumour in voxels of the image, or None.
         mean_entropy: mean predictive entropy over the part of the brain that was looked at in full resolution, 0
             (sure) to 1 (all classes equally likely).
+        warnings: what is doubtful about the image or the mask, as sentences.
     """
 
     labels: np.ndarray
@@ -86,6 +88,7 @@ class Segmentation:
     centroid_ras_mm: list[float] | None
     bounding_box_voxels: list[list[int]] | None
     mean_entropy: float
+    warnings: tuple[str, ...] = ()
 
 
 def segment(
@@ -103,7 +106,7 @@ def segment(
         modalities: names of the channels.
 
     Raises:
-        InvalidValueError: the image is empty or too small, or has another number of channels (422).
+        InvalidValueError: the image is empty or too small, shows a skull, or has another number of channels (422).
         WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
     if volume.array.shape[0] != len(modalities):
@@ -116,12 +119,15 @@ def segment(
         cleaning = configuration.cleaning
         found = without_unproven_enhancement(found, t1, t1ce, cleaning.minimum_uptake, cleaning.vessel_uptake)
     working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
-    labels = restore_labels(clean_labels(found, working_voxel_ml, configuration.cleaning), prepared)
+    cleaned = clean_labels(found, working_voxel_ml, configuration.cleaning)
+    labels = restore_labels(cleaned, prepared)
+    doubts = doubts_about(cleaned, (prepared.image != 0).any(axis=0))
     return Segmentation(
         labels,
         label_volumes_ml(labels, volume),
         *_place(labels, volume.affine),
         mean_entropy=entropy,
+        warnings=(*prepared.doubts, *doubts, *doubt_at_the_image_edge(labels)),
     )
 
 

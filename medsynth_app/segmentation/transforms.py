@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.background import Background, without_background
 from medsynth_app.imaging.geometry import (
     Box,
     foreground_box,
@@ -20,6 +22,7 @@ from medsynth_app.imaging.geometry import (
     resample,
     undo_reorient,
 )
+from medsynth_app.imaging.skull import find_skull
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import TumorLabel
 
@@ -44,6 +47,7 @@ class PreparedCase:
         working: affine and shape of the working grid (RAS axes, 1 mm).
         source_affine: affine of the image that came in.
         source_shape: (X, Y, Z) of the image that came in.
+        doubts: what about the image may make the answer wrong, as sentences.
     """
 
     image: np.ndarray
@@ -51,18 +55,24 @@ class PreparedCase:
     working: tuple[np.ndarray, tuple[int, int, int]]
     source_affine: np.ndarray
     source_shape: tuple[int, int, int]
+    doubts: tuple[str, ...] = ()
 
 
 def prepare(volume: Volume) -> PreparedCase:
     """Bring a case of any orientation and voxel size to what the networks were trained on.
 
     Args:
-        volume: (C, X, Y, Z), skull-stripped: voxels outside the brain are 0 in every sequence.
+        volume: (C, X, Y, Z), skull-stripped; its background may be any constant, or noise that stays far below the
+            brain (``without_background``).
 
     Raises:
-        InvalidValueError: the image is empty, constant, or too small to hold a brain.
+        InvalidValueError: the image is empty, constant, too small to hold a brain, or has its skull.
+        WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
-    canonical = to_working_grid(volume, order=1)
+    cleared, backgrounds = without_background(volume)
+    stop_if_cancelled()
+    doubts = _checked_head(volume, backgrounds)
+    canonical = to_working_grid(cleared, order=1)
     brain = canonical.array[0] != 0
     for channel in canonical.array[1:]:
         brain |= channel != 0
@@ -76,9 +86,31 @@ def prepare(volume: Volume) -> PreparedCase:
     if not any(map(_varies, channels)):
         raise InvalidValueError("the image shows nothing: every sequence is constant inside the brain")
     image = np.stack([z_score(channel) for channel in channels])
-    return PreparedCase(
-        image, box, (canonical.affine, canonical.spatial_shape), volume.affine, volume.spatial_shape
-    )
+    working = (canonical.affine, canonical.spatial_shape)
+    return PreparedCase(image, box, working, volume.affine, volume.spatial_shape, doubts)
+
+
+def _checked_head(volume: Volume, backgrounds: tuple[Background, ...]) -> tuple[str, ...]:
+    """Doubts about what the image shows.
+
+    Raises:
+        InvalidValueError: it is a head with its skull.
+    """
+    evidence = find_skull(volume, backgrounds)
+    if evidence.has_skull:
+        raise InvalidValueError(
+            f"image: shows a head with its skull, a skull-stripped brain is needed: {' and '.join(evidence.signs)}",
+            code="skull_present",
+        )
+    doubts = []
+    if evidence.is_doubtful:
+        doubts.append(f"the image may still show the skull: {evidence.signs[0]}")
+    if not all(background.found for background in backgrounds):
+        doubts.append(
+            "no background was found around the brain (the image may be cut out of tissue, or not skull-stripped): "
+            "all voxels that are not 0 were taken for brain"
+        )
+    return tuple(doubts)
 
 
 def _varies(channel: np.ndarray) -> bool:

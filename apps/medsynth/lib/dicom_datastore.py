@@ -58,6 +58,7 @@ from medsynth_app.imaging.dicom.series_roles import Resolution, resolve
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.geometry import corner_distance, resample, same_grid
 from medsynth_app.imaging.labels import read_label, read_submitted_label, write_label
+from medsynth_app.imaging.nifti_grid import FORM_TOLERANCE_MM, read_nifti_grid
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies import Study, check_case_name
 from medsynth_app.imaging.volume import Volume
@@ -451,7 +452,9 @@ def _search_filter() -> dict[str, Any]:
 def _grid_of(path: Path) -> Volume:
     """A volume without voxels to speak of: shape and affine from the header."""
     image: Any = nib.load(path)
-    return Volume(np.broadcast_to(np.uint8(0), (1, *image.shape[:3])), np.asarray(image.affine, dtype=float))
+    affine = read_nifti_grid(path, path.stem)
+    affine = np.asarray(image.affine, dtype=float) if affine is None else affine
+    return Volume(np.broadcast_to(np.uint8(0), (1, *image.shape[:3])), affine)
 
 
 def _is_newer(target: Path, *sources: Path) -> bool:
@@ -466,8 +469,9 @@ def _store_volume(volume: Volume, path: Path) -> None:
     image = nib.Nifti1Image(array, volume.affine)
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=1)
-    if corner_distance(image.get_qform(), volume.affine, array.shape) > SAME_GRID_MM:
-        # A qform cannot hold shear; a wrong one would contradict the sform.
+    if corner_distance(image.get_qform(), volume.affine, array.shape) > FORM_TOLERANCE_MM:
+        # A qform cannot hold shear; a wrong one would contradict the sform. A little (slice positions that were
+        # rounded) is left out of it, so that viewers, which refuse any, have a form to read.
         image.set_qform(None, code=0)
     image.header.set_xyzt_units("mm")
     with whole_file(path) as beside:

@@ -25,6 +25,7 @@ from medsynth_app.imaging.folder_entries import FolderEntries, read_folder
 from medsynth_app.imaging.labels import read_submitted_label, write_label
 from medsynth_app.imaging.marking import mark_of_file
 from medsynth_app.imaging.nifti_file import open_nifti
+from medsynth_app.imaging.nifti_grid import read_nifti_grid
 from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name, read_volume
 from medsynth_app.imaging.studies import Study, case_name, open_study
 from medsynth_app.imaging.volume import Volume
@@ -241,7 +242,9 @@ def _grid_of(path: Path, name: str) -> Volume:
     if path.name.lower().endswith(NIFTI_ENDINGS):
         try:
             image: Any = open_nifti(path, name)
-            return Volume(np.broadcast_to(np.uint8(0), (1, *image.shape[:3])), np.asarray(image.affine, dtype=float))
+            affine = read_nifti_grid(path, name)
+            affine = np.asarray(image.affine, dtype=float) if affine is None else affine
+            return Volume(np.broadcast_to(np.uint8(0), (1, *image.shape[:3])), affine)
         except Exception:  # noqa: BLE001 - the reader says in words what is wrong with it
             logger.debug("header of %s cannot be read alone", name)
     return read_volume(path, name)

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
+from medsynth_app.imaging.plausible_grid import check_header_grid
 from medsynth_app.imaging.volume import Volume
 
 DIRECTION_TOLERANCE = 1e-3
@@ -77,11 +78,14 @@ def read_series(paths: Sequence[Path], name: str = "series") -> Volume:
     Raises:
         UnsupportedKindError: not DICOM images, or they cannot be decoded (415).
         InvalidValueError: no position, one slice only, slices that differ in direction or size, several images
-            at one place, a missing slice, one that lies aside, mosaics (422).
+            at one place, a missing slice, one that lies aside, mosaics, an implausible
+            voxel size (422).
     """
     slices = sorted((s for path in paths for s in _slices(path, name)), key=lambda s: s.height)
     _check_stack(slices, name)
-    return Volume(_voxels(slices, name)[None], _affine(slices))
+    affine = _affine(slices)
+    check_header_grid(affine, (*slices[0].size, len(slices)), name)
+    return Volume(_voxels(slices, name)[None], affine)
 
 
 def _slices(path: Path, name: str) -> list[Slice]:

@@ -28,6 +28,8 @@ def nifti_bytes(array: np.ndarray, sform: np.ndarray | None = LPS, qform: np.nda
     image = nib.Nifti1Image(array, None)
     image.set_sform(sform, 0 if sform is None else 1)
     image.set_qform(qform, 0 if qform is None else 1)
+    if sform is not None and qform is None:
+        image.header["pixdim"][1:4] = np.linalg.norm(sform[:3, :3], axis=0)
     return image.to_bytes()
 
 
@@ -106,7 +108,6 @@ UNREADABLE: list[tuple[str, str, Callable[[], bytes]]] = [
     ("gz cut in the voxels", "a.nii.gz", lambda: gzip.compress(nifti_bytes(counted((40, 40, 40))))[:-3000]),
     ("gz cut in the header", "a.nii.gz", lambda: gzip.compress(nifti_bytes(counted()))[:30]),
     ("unknown voxel type", "a.nii", lambda: with_header(70, "<h", 9999)),
-    ("impossible quaternion", "a.nii", lambda: with_header(256, "<fff", 5.0, 5.0, 5.0)),
     ("garbage nrrd", "a.nrrd", lambda: b"\x07garbage" * 500),
     ("nrrd header only", "a.nrrd", lambda: b"NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\n"),
     ("nrrd cut short", "a.nrrd",
@@ -170,6 +171,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], str]] = [
         counted((6, 7, 2)), *(np.diag([1, 1, 0.2, 1]) @ np.array([[-1.0, 0, 0, 90], [0, -1.5, 0, 120],
         [0, 0, sign * 2, start], [0, 0, 0, 1]]) for sign, start in ((1, 0), (-1, 2)))), "disagree"),
     ("turned forms", lambda: nifti_bytes(counted(), LPS, LPS[[1, 0, 2, 3]]), "disagree by"),
+    ("impossible quaternion", lambda: with_header(256, "<fff", 5.0, 5.0, 5.0), "quaternion.*length of at most 1"),
     ("NaN in the qform", lambda: with_header(268, "<f", np.nan), "disagree|finite"),
     ("NaN in the sform", lambda: with_header(280, "<f", np.nan), "disagree|finite"),
     ("flat sform", lambda: nifti_bytes(counted(), np.diag([1.0, 1, 0, 1]), None), "must be invertible"),

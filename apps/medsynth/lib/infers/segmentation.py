@@ -84,7 +84,7 @@ class BrainTumorSegmentationInferTask(InferTask):
             "centroid_ras_mm": result.centroid_ras_mm,
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
-            "warnings": [*warnings, *case.notes],
+            "warnings": [*warnings, *result.warnings, *case.notes],
             "series_used": case.series_used(configuration.modalities),
             "model_step": notes.get("step"),
             "latencies": {

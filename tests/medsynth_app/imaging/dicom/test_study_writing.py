@@ -139,7 +139,7 @@ def test_a_sheared_grid_is_refused_and_leaves_nothing(make_case: Any, tmp_path: 
     affine = image.affine.copy()
     affine[0, 2] = 0.5
     nib.save(nib.Nifti1Image(image.get_fdata(), affine), case.sequences["t1"])
-    with pytest.raises(InvalidValueError, match="case Modality.T1: its affine is sheared|case t1: its affine"):
+    with pytest.raises(InvalidValueError, match=r"case (Modality\.T1|t1): .*sheared"):
         write_study(case, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
