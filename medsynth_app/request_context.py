@@ -13,5 +13,8 @@ NOBODY = "-"
 request_identifier: ContextVar[str] = ContextVar("request_identifier", default=NOBODY)
 """The value of ``X-Request-ID`` in the answer."""
 
+acting_role: ContextVar[str] = ContextVar("acting_role", default=NOBODY)
+"""Role of the account; `NOBODY` where the server has no login, and everybody who reaches it may do everything."""
+
 acting_user: ContextVar[str] = ContextVar("acting_user", default=NOBODY)
 """Name of the account; `NOBODY` where the server has no login."""

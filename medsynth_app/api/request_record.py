@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medsynth_app.api.json_logs import fields
 from medsynth_app.api.metrics import Metrics
-from medsynth_app.request_context import NOBODY, acting_user, request_identifier
+from medsynth_app.request_context import NOBODY, acting_role, acting_user, request_identifier
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class RequestRecord:
         identifier = _identifier(scope)
         request_identifier.set(identifier)
         acting_user.set(NOBODY)
+        acting_role.set(NOBODY)
         begin = time.perf_counter()
         status = CLIENT_GONE
 

@@ -44,6 +44,8 @@ class SyntheticMark:
         seed: the seed that makes it again.
         conditions: what was asked for; JSON values only.
         weights_hash: hash of the network's weights, or None for a generator without any.
+        memorisation: ``flagged`` where the audit found the image too near to a training image, ``unavailable`` where it
+            could not compare; empty where the image is news.
     """
 
     generator: str
@@ -51,6 +53,7 @@ class SyntheticMark:
     seed: int
     conditions: Mapping[str, Any] = field(default_factory=dict)
     weights_hash: str | None = None
+    memorisation: str = ""
 
     def __post_init__(self) -> None:
         if not self.generator or " " in self.generator:
@@ -65,6 +68,7 @@ class SyntheticMark:
             "weights_hash": self.weights_hash,
             "seed": self.seed,
             "conditions": dict(self.conditions),
+            **({"memorisation": self.memorisation} if self.memorisation else {}),
         }
 
     @property

@@ -19,7 +19,7 @@ from medsynth_app.api.access.credentials import Caller, Credentials
 from medsynth_app.api.access.roles import CHANGING, needed_role, path_of
 from medsynth_app.api.error_handlers import error_response
 from medsynth_app.errors import MedSynthError
-from medsynth_app.request_context import acting_user
+from medsynth_app.request_context import acting_role, acting_user
 
 LOGIN_PAGE = "/medsynth/login"
 _LOCAL_NAMES = ("localhost", "localhost.localdomain")
@@ -74,6 +74,7 @@ class Gate:
             return _ask_to_log_in(scope, headers, caller)
         scope.setdefault("state", {})["account"] = caller.account
         acting_user.set(caller.account.name)
+        acting_role.set(caller.account.role.value)
         return self._refuse_other_site(scope, headers, caller.by_cookie) or _refuse_role(caller, needed)
 
     def _refuse_stranger(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:

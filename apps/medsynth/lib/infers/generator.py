@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.datastore import CaseDatastore
+from lib.memorisation_gate import check_override, note_override
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option, parse_options, shown_options
@@ -99,10 +100,15 @@ class GeneratorInferTask(InferTask):
         result = asked.row.build(self.store).generate(asked.request, lambda share: stop_if_cancelled())
         weights = asked.row.reference_of(asked.request.conditions)
         found = nearest([audit_with_store(array, weights, self.store) for array in result.audited])
+        if not found.allows_storing:
+            # What is fetched now may be uploaded later: it says so itself.
+            result = replace(result, mark=replace(result.mark, memorisation=found.status))
         facts = self._facts(asked, result, found)
         if asked.answer["save"]:
             _refuse_copies(found, bool(asked.answer["allow_flagged"]))
             facts["image"] = _save(result, self.task, request["datastore"])
+            if not found.allows_storing:
+                note_override(request["datastore"], facts["image"], found.status)
         if asked.answer["preview"]:
             facts["preview"] = _data_uri(preview_png(result))
             if result.frames:
@@ -203,7 +209,7 @@ def _data_uri(png: bytes) -> str:
 
 
 def _refuse_copies(found: MemorisationAudit, allowed: bool) -> None:
-    if found.allows_storing or allowed:
+    if found.allows_storing:
         return
     reason = (
         f"lies nearer to a training image ({found.distance}) than real images do ({found.threshold}); "
@@ -211,7 +217,7 @@ def _refuse_copies(found: MemorisationAudit, allowed: bool) -> None:
         if found.status == "flagged"
         else "cannot be compared with training images, these weights bring no reference for it;"
     )
-    raise InvalidValueError(f"save: the image {reason} send allow_flagged=true", code="memorisation_flagged")
+    check_override(allowed, reason)
 
 
 def _write(result: Synthetic, answer: Mapping[str, Any]) -> Path:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from lib.datastore import FINAL, KEY_VERSION, KEY_WARNINGS, CaseDatastore, check_tag
 from lib.inference import parse_params
+from lib.memorisation_gate import ALLOW_KEY, check_override, is_flagged, note_override
 from lib.server.dataset_archive import write_archive
 from lib.server.routes.activelearning import annotator_of
 from lib.settings import Settings
@@ -66,7 +67,7 @@ def build_router(
         info = _client_info(params)
         name = image or image_stem(Path(file.filename or "upload").name)
         with received(file, settings.upload_limits) as path:
-            return {"image": datastore.add_image(name, str(path), info)}
+            return {"image": _add(datastore, name, path, info)}
 
     @router.delete("/", include_in_schema=False)
     @router.delete("/image", summary="Remove a case and its labels")
@@ -146,6 +147,18 @@ def build_router(
         datastore.update_label_info(label, tag, _client_info(params))
 
     return router
+
+
+def _add(datastore: CaseDatastore, name: str, path: Path, info: dict[str, Any]) -> str:
+    """Store an uploaded image; one that the memorisation audit flagged needs a reviewer's word, which is noted."""
+    allowed = info.pop(ALLOW_KEY, False) is True
+    flagged = is_flagged(path)
+    if flagged:
+        check_override(allowed, "says that it lies too near to a training image;")
+    stored = datastore.add_image(name, str(path), info)
+    if flagged:
+        note_override(datastore, stored, "uploaded")
+    return stored
 
 
 def _client_info(text: str) -> dict[str, Any]:

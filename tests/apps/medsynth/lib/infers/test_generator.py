@@ -9,13 +9,23 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+from lib.audited_datastore import AuditedCases
 from lib.datastore import CaseDatastore
 from lib.infers import generator as infers
 from lib.infers.generator import GeneratorInferTask
+from lib.memorisation_gate import is_flagged
+from lib.server.routes.datastore import build_router
+from lib.settings import Settings
 from monailabel.interfaces.tasks.infer_v2 import InferType
 
-from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.accounts import Role
+from medsynth_app.api.error_handlers import add_error_handlers
+from medsynth_app.errors import ForbiddenError, InvalidValueError, NotFoundError
 from medsynth_app.imaging.marking import is_marked_synthetic, read_mark
+from medsynth_app.request_context import acting_role
 from medsynth_app.synthesis.privacy import MemorisationAudit
 from medsynth_app.synthesis.weights import WeightsStore
 
@@ -106,6 +116,76 @@ def test_copies_are_stored_only_if_that_is_allowed(
     file.unlink()
     assert facts["memorisation"]["status"] == status
     assert store.list_images() == [facts["image"]]
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image is found too near to a training image."""
+    found = MemorisationAudit("flagged", 0.1, 0.4, 0.0)
+    monkeypatch.setattr(infers, "audit_with_store", lambda *arguments: found)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.usefixtures("copies")
+def test_only_a_reviewer_keeps_a_copy_and_the_audit_says_so(
+    task: GeneratorInferTask, tmp_path: Path, role: Role
+) -> None:
+    store = AuditedCases(tmp_path / "audited")
+    token = acting_role.set(role.value)
+    try:
+        if not role.includes(Role.REVIEWER):
+            with pytest.raises(ForbiddenError, match="needed is 'reviewer'"):
+                ask(task, store, seed=1, save=True, allow_flagged=True)
+            assert store.list_images() == []
+            return
+        file, facts = ask(task, store, seed=1, save=True, allow_flagged=True)
+        file.unlink()
+    finally:
+        acting_role.reset(token)
+    noted = [row for row in store.audit.last(9) if row["action"] == "memorisation.overridden"]
+    assert [(row["case"], row["status"]) for row in noted] == [(facts["image"], "flagged")]
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd"])
+@pytest.mark.usefixtures("copies")
+def test_a_copy_that_is_fetched_says_so_in_its_mark(task: GeneratorInferTask, ending: str) -> None:
+    file, facts = ask(task, seed=1, result_extension=ending)
+    assert is_flagged(file)
+    assert facts["synthetic"]["memorisation"] == "flagged"
+    file.unlink()
+
+
+def test_what_is_news_has_no_flag(task: GeneratorInferTask) -> None:
+    file, facts = ask(task, seed=1)
+    assert not is_flagged(file)
+    assert "memorisation" not in facts["synthetic"]
+    file.unlink()
+
+
+@pytest.mark.usefixtures("copies")
+def test_a_copy_that_is_uploaded_is_flagged_again(task: GeneratorInferTask, tmp_path: Path) -> None:
+    """An annotator fetched it without ``save`` and uploaded it: stored, and no trace in the audit."""
+    file, _ = ask(task, seed=1)
+    store = AuditedCases(tmp_path / "audited")
+    server = FastAPI()
+    server.include_router(build_router(store, Settings(tmp_path), lambda *names: None))
+    add_error_handlers(server)
+    client = TestClient(server)
+
+    def put(role: str, params: str = "{}") -> Response:
+        token = acting_role.set(role)
+        try:
+            files = {"file": ("a.nii.gz", file.read_bytes())}
+            return client.put("/datastore/image?image=copy", files=files, data={"params": params})
+        finally:
+            acting_role.reset(token)
+
+    assert put("annotator").json()["code"] == "memorisation_flagged"
+    assert put("annotator", '{"allow_flagged": true}').status_code == 403
+    assert store.list_images() == []
+    assert put("reviewer", '{"allow_flagged": true}').status_code == 200
+    assert [row["action"] for row in store.audit.last(2)] == ["memorisation.overridden", "case.stored"]
+    file.unlink()
 
 
 @pytest.mark.parametrize(
