@@ -182,6 +182,9 @@ class Health(BaseModel):
     knowledge_base: dict[str, Any]
     score_ready: bool = Field(description="False while atlas and lesion library are made at first use.")
     atlas_version: str | None
+    audit: dict[str, str | None] | None = Field(
+        None, description="For admins: the newest hash of each audit chain, to be noted outside of the server."
+    )
     notice: str = RESEARCH_NOTICE
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from medsynth_app.api.dependencies import ClinicHere, get_readiness
+from medsynth_app.accounts import Role
+from medsynth_app.api.dependencies import ClinicHere, get_audit, get_readiness
 from medsynth_app.api.error_handlers import RETRY_AFTER_SECONDS
+from medsynth_app.api.routes.audit import audit_heads
 from medsynth_app.api.schemas import Health
+from medsynth_app.audit import AuditTrail
 
 router = APIRouter(tags=["Health"])
 Readiness = Annotated[Mapping[str, bool], Depends(get_readiness)]
 
 
 @router.get("/health", summary="Database, knowledge base, and whether the score is loaded")
-def health(clinic: ClinicHere) -> Health:
+def health(
+    request: Request, clinic: ClinicHere, trail: Annotated[AuditTrail | None, Depends(get_audit)]
+) -> Health:
     repository = clinic.repository
     return Health(
         status="ok",
@@ -25,7 +30,14 @@ def health(clinic: ClinicHere) -> Health:
         knowledge_base=repository.knowledge_version(),
         score_ready=clinic.is_ready,
         atlas_version=clinic.atlas_version,
+        audit=audit_heads(trail, clinic) if _is_admin(request) else None,
     )
+
+
+def _is_admin(request: Request) -> bool:
+    """Without a login everybody who comes through is one."""
+    account = getattr(request.state, "account", None)
+    return account is None or bool(account.role.includes(Role.ADMIN))
 
 
 @router.get("/health/live", summary="The process answers")
