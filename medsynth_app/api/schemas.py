@@ -187,6 +187,9 @@ class Health(BaseModel):
         description="Entries of the studies folder that are not used, and why; the first hundred.",
     )
     left_out_count: int = Field(default=0, description="How many there are in all.")
+    audit: dict[str, str | None] | None = Field(
+        None, description="For admins: the newest hash of each audit chain, to be noted outside of the server."
+    )
     notice: str = RESEARCH_NOTICE
 
 

@@ -136,6 +136,15 @@ def _unavailable(error: DatabaseError, engine: Engine) -> OverloadedError:
     )
 
 
+def open_to_read(url: str | Path) -> Database:
+    """A database as it is: nothing is created, updated or written, and nothing is checked.
+
+    Raises:
+        InvalidValueError: the URL is not of a known kind.
+    """
+    return Database(_engine(_parsed(url)))
+
+
 def migrate(connection: Connection, revision: str = "head") -> None:
     """Bring the tables to a revision, inside the connection's transaction.
 

@@ -85,8 +85,13 @@ def open_clinic(database: str = "") -> Clinic:
     Args:
         database: URL or SQLite file; a file in the user's cache folder where empty.
     """
-    folder = default_cache_folder()
-    return Clinic(ClinicConfiguration(database or folder / "clinical.db", folder / "cross_checks"))
+    pictures = default_cache_folder() / "cross_checks"
+    return Clinic(ClinicConfiguration(database or default_database(), pictures))
+
+
+def default_database() -> str:
+    """The SQLite file of a user who works without a server; it need not be there."""
+    return str(default_cache_folder() / "clinical.db")
 
 
 def parse_symptom(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 import typer
 
 from medsynth_app import __version__
+from medsynth_app.commands.audit_check import check_audits
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.inference import has_native_bf16
@@ -26,9 +27,22 @@ NEEDED_MEMORY_GB = 4.0
 
 
 def doctor(
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Verify the audits instead: who changed which label, model, decision.")
+    ] = False,
+    studies: Annotated[Path | None, typer.Option(help="With --audit: the folder that is served.")] = None,
+    database: Annotated[
+        str, typer.Option(help="With --audit: the clinic's database, by default that beside the studies.")
+    ] = "",
+    anchor: Annotated[
+        list[str], typer.Option(help="With --audit: a hash noted from the log that must still be there.")
+    ] = [],  # noqa: B006 - typer copies it
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file.")] = None,
 ) -> None:
     """Check Python, packages, processor, memory, devices and weights; exit status 1 if something is missing."""
+    if audit:
+        _show_audits(*check_audits(studies, database, anchor), json_file)
+        return
     findings, faults = examine()
     for name, value in findings.items():
         console.print(f"{name:22} {value}", highlight=False)
@@ -38,6 +52,17 @@ def doctor(
     if faults:
         raise typer.Exit(1)
     console.print("everything MedSynth needs is here")
+
+
+def _show_audits(rows: dict[str, Any], faults: list[str], json_file: Path | None) -> None:
+    for name, row in rows.items():
+        word = "whole" if row["intact"] else "BROKEN"
+        console.print(f"{name:8} {word}, {row.get('length', '?')} records, newest hash {row.get('head', '?')}")
+    for fault in faults:
+        console.print(f"[red]audit:[/red] {fault}", highlight=False, soft_wrap=True)
+    store_json({"audits": rows, "faults": faults}, json_file)
+    if faults:
+        raise typer.Exit(1)
 
 
 def examine() -> tuple[dict[str, Any], list[str]]:

@@ -53,6 +53,7 @@ RULES = (
     _rule(READING, r"/proxy/dicom/.*", Role.VIEWER),
     _rule(("POST",), r"/proxy/dicom/.*", Role.ANNOTATOR),
     # MedSynth's own.
+    _rule(READING, r"/medsynth/api/audit(/.*)?", Role.ADMIN),
     _rule(CHANGING, r"/medsynth/api/cross-check/[^/]+/(decision|free-text)", Role.REVIEWER),
     _rule(CHANGING, r"/medsynth/api/rounds/.*", Role.ADMIN),
     _rule(("POST",), r"/medsynth/api/symptoms/.*", Role.VIEWER),

@@ -68,6 +68,8 @@ def test_nobody_gets_in_without_credentials(gate: Any, credentials: Any, path: s
         ("GET", "/proxy/dicom/qido/studies", "viewer"),
         ("GET", "/medsynth/", "viewer"),
         ("GET", "/medsynth/api/metrics", "viewer"),
+        ("GET", "/medsynth/api/audit", "admin"),
+        ("GET", "/medsynth/api/audit/verify", "admin"),
         ("HEAD", "/datastore/label", "viewer"),
         ("GET", "/train/", "viewer"),
         ("POST", "/infer/brain_tumor_segmentation", "annotator"),
