@@ -1,0 +1,179 @@
+"""A patient's story to findings: what is there, what is denied, on which side, since when, and what stays unclear.
+
+`read_sentence` finds the wordings that the lexicons know; what a clause says beyond them is looked up in the
+phrase index, and taken only above a floor. Below it nothing is guessed: the words come back as not understood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from medsynth_app.clinical.free_text import LONGEST_PHRASE, PhraseIndex
+from medsynth_app.clinical.intake import Onset
+from medsynth_app.clinical.korean import is_korean, normalise
+from medsynth_app.clinical.side_words import BodySide
+from medsynth_app.clinical.story_course import Course, said_course
+from medsynth_app.clinical.story_cues import Lexicon
+from medsynth_app.clinical.story_frames import Said, symptoms_of
+from medsynth_app.clinical.story_hits import Clause, Hit, ReadSentence, read_sentence
+from medsynth_app.clinical.story_lexicon_en import ENGLISH, rewritten
+from medsynth_app.clinical.story_lexicon_ko import KOREAN
+from medsynth_app.clinical.story_questions import Question, questions_for
+
+PRESENT, DENIED = "present", "denied"
+CUE_CONFIDENCE, CARRIED_CONFIDENCE = 0.9, 0.75
+LOOKUP_FLOOR = 0.66
+"""Least score of a look-up in the phrase index that is taken at all."""
+LONGEST_STORY = 4000
+_SENTENCE_END = re.compile(r"(?<=[.!?;\n。…])\s+|\n+")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One complaint, present or denied.
+
+    Attributes:
+        id: the symptom.
+        state: ``present`` or ``denied``.
+        side: left, right, both or unknown; unknown where the symptom has no side.
+        onset: when it began.
+        course: words of how it goes.
+        intensity: ``severe``, ``mild`` or empty.
+        confidence: 0 to 1.
+        words: the clause it was read in.
+    """
+
+    id: str
+    state: str
+    side: BodySide
+    onset: Onset
+    course: tuple[str, ...]
+    intensity: str
+    confidence: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that was understood.
+
+    Attributes:
+        findings: one row per complaint, in the order of the words.
+        questions: what to ask back.
+        not_understood: clauses that gave nothing.
+    """
+
+    findings: tuple[Finding, ...]
+    questions: tuple[Question, ...]
+    not_understood: tuple[str, ...]
+
+
+class StoryReader:
+    """Reads stories; made once, it never changes.
+
+    Args:
+        index: single phrases, for what the lexicons do not know.
+        side_asked: symptom -> what its side refers to, ``none`` where none is asked.
+    """
+
+    def __init__(self, index: PhraseIndex, side_asked: Mapping[str, str]) -> None:
+        self._index = index
+        self._sided = frozenset(symptom for symptom, asked in side_asked.items() if asked != "none")
+        self._known = frozenset(side_asked)
+
+    def read(self, text: str) -> Story:
+        """Understand a story of any number of sentences.
+
+        Args:
+            text: the patient's words; what goes beyond `LONGEST_STORY` characters is left out.
+        """
+        plain = normalise(text)[:LONGEST_STORY]
+        lexicon = KOREAN if is_korean(plain) else ENGLISH
+        findings: list[Finding] = []
+        strange: list[str] = []
+        for sentence in filter(None, (part.strip() for part in _SENTENCE_END.split(plain))):
+            prepared = sentence if lexicon is KOREAN else rewritten(sentence)
+            found, left = self._sentence(read_sentence(prepared, lexicon), lexicon)
+            findings += found
+            strange += left
+        kept = tuple(_merged(findings))
+        return Story(kept, questions_for(kept, self._sided), tuple(strange))
+
+    def _sentence(self, read: ReadSentence, lexicon: Lexicon) -> tuple[list[Finding], list[str]]:
+        whole = said_course(read.text)
+        found: list[tuple[int, Finding]] = []
+        strange: list[str] = []
+        heard: set[int] = set()
+        for hit in read.hits:
+            clause = read.clauses[hit.clause]
+            rows = list(self._of_hit(read, hit, clause, whole))
+            found += [(hit.start, row) for row in rows]
+            if rows:
+                heard.add(hit.clause)
+        for number, clause in enumerate(read.clauses):
+            if number in heard:
+                continue
+            words = read.text[clause.start : clause.end].strip(" .,!?;:")
+            row = self._looked_up(words, whole)
+            if row is not None:
+                found.append((clause.start, row))
+            elif _says_something(words, lexicon):
+                strange.append(words)
+        return [row for _, row in sorted(found, key=lambda pair: pair[0])], strange
+
+    def _of_hit(self, read: ReadSentence, hit: Hit, clause: Clause, whole: Course) -> Iterator[Finding]:
+        words = read.text[clause.start : clause.end].strip(" .,!?;:")
+        lateral = hit.side in (BodySide.LEFT, BodySide.RIGHT)
+        said = Said(hit.cue.means, hit.parts, lateral, hit.both_named, read.text[clause.start : clause.end])
+        course = said_course(words).or_else(whole)
+        for symptom in symptoms_of(said):
+            if symptom in self._known:
+                side = hit.side if symptom in self._sided else BodySide.UNKNOWN
+                yield Finding(
+                    symptom, DENIED if hit.denied else PRESENT, side, course.onset, course.course,
+                    course.intensity, CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE, words,
+                )  # fmt: skip
+
+    def _looked_up(self, words: str, whole: Course) -> Finding | None:
+        """A clause without a known wording, as the phrase index knows it; None below the floor."""
+        if len(words) < 2:  # noqa: PLR2004 - one letter is no phrase
+            return None
+        candidates = self._index.understand(words[:LONGEST_PHRASE], limit=1).candidates
+        if not candidates or candidates[0].score < LOOKUP_FLOOR:
+            return None
+        best = candidates[0]
+        course = said_course(words).or_else(whole)
+        return Finding(
+            best.symptom, DENIED if best.negated else PRESENT, best.side, course.onset, course.course,
+            course.intensity, round(best.score * 0.9, 3), words,
+        )  # fmt: skip
+
+
+def _says_something(words: str, lexicon: Lexicon) -> bool:
+    rest = lexicon.filler.sub(" ", words)
+    return len(re.sub(r"[\W\d_]+", "", rest)) > 1
+
+
+def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Each complaint once: the same symptom with the same answer on the same or an unnamed side is one row."""
+    rows: list[Finding] = []
+    for new in findings:
+        for at, old in enumerate(rows):
+            if (old.id, old.state) == (new.id, new.state) and (
+                old.side is new.side or BodySide.UNKNOWN in (old.side, new.side)
+            ):
+                side = new.side if old.side is BodySide.UNKNOWN else old.side
+                rows[at] = replace(old, side=side, confidence=max(old.confidence, new.confidence))
+                break
+        else:
+            rows.append(new)
+    present = {(row.id, row.side) for row in rows if row.state == PRESENT}
+    for row in rows:
+        contradicts = row.state == DENIED and any(
+            symptom == row.id and (row.side is BodySide.UNKNOWN or side in (row.side, BodySide.UNKNOWN))
+            for symptom, side in present
+        )
+        if not contradicts:
+            yield row
