@@ -7,13 +7,13 @@ phrase index, and taken only above a floor. Below it nothing is guessed: the wor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from medsynth_app.clinical.free_text import LONGEST_PHRASE, PhraseIndex
 from medsynth_app.clinical.intake import Onset
-from medsynth_app.clinical.korean import is_korean, normalise
-from medsynth_app.clinical.side_words import BodySide
+from medsynth_app.clinical.korean import is_korean, letters, ngrams, normalise
+from medsynth_app.clinical.side_words import BodySide, mentioned_side
 from medsynth_app.clinical.story_course import Course, said_course
 from medsynth_app.clinical.story_cues import Lexicon
 from medsynth_app.clinical.story_frames import Said, symptoms_of
@@ -24,9 +24,24 @@ from medsynth_app.clinical.story_questions import Question, questions_for
 
 PRESENT, DENIED = "present", "denied"
 CUE_CONFIDENCE, CARRIED_CONFIDENCE = 0.9, 0.75
-LOOKUP_FLOOR = 0.66
-"""Least score of a look-up in the phrase index that is taken at all."""
+@dataclass(frozen=True)
+class LookupFloor:
+    """What a look-up in the phrase index must reach to be taken at all.
+
+    Attributes:
+        score: of the candidate.
+        likeness: letter pieces that the clause shares with the wording it is taken for, 0 to 1.
+    """
+
+    score: float
+    likeness: float
+
+
+WHOLE_SENTENCE = LookupFloor(0.58, 0.32)
+REST_OF_SENTENCE = LookupFloor(0.66, 0.42)
+"""Beside complaints that were understood, a few words more must be surer to count as another one."""
 LONGEST_STORY = 4000
+_ANY_SEIZURE = frozenset({"seizure_unspecified", "seizure_gtc"})
 _SENTENCE_END = re.compile(r"(?<=[.!?;\n。…])\s+|\n+")
 
 
@@ -112,21 +127,21 @@ class StoryReader:
             found += [(hit.start, row) for row in rows]
             if rows:
                 heard.add(hit.clause)
-        for number, clause in enumerate(read.clauses):
-            if number in heard:
-                continue
-            words = read.text[clause.start : clause.end].strip(" .,!?;:")
-            row = self._looked_up(words, whole)
+        for start, end in _silent_stretches(read, heard):
+            words = read.text[start:end].strip(" .,!?;:")
+            row = self._looked_up(words, whole, REST_OF_SENTENCE if heard else WHOLE_SENTENCE)
             if row is not None:
-                found.append((clause.start, row))
+                found.append((start, row))
             elif _says_something(words, lexicon):
                 strange.append(words)
-        return [row for _, row in sorted(found, key=lambda pair: pair[0])], strange
+        return _without_generic([row for _, row in sorted(found, key=lambda pair: pair[0])]), strange
 
     def _of_hit(self, read: ReadSentence, hit: Hit, clause: Clause, whole: Course) -> Iterator[Finding]:
         words = read.text[clause.start : clause.end].strip(" .,!?;:")
         lateral = hit.side in (BodySide.LEFT, BodySide.RIGHT)
-        said = Said(hit.cue.means, hit.parts, lateral, hit.both_named, read.text[clause.start : clause.end])
+        said = Said(
+            hit.cue.means, hit.parts, lateral, hit.both_named, read.text[clause.start : clause.end], hit.denied
+        )
         course = said_course(words).or_else(whole)
         for symptom in symptoms_of(said):
             if symptom in self._known:
@@ -136,19 +151,48 @@ class StoryReader:
                     course.intensity, CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE, words,
                 )  # fmt: skip
 
-    def _looked_up(self, words: str, whole: Course) -> Finding | None:
+    def _looked_up(self, words: str, whole: Course, floor: LookupFloor) -> Finding | None:
         """A clause without a known wording, as the phrase index knows it; None below the floor."""
         if len(words) < 2:  # noqa: PLR2004 - one letter is no phrase
             return None
         candidates = self._index.understand(words[:LONGEST_PHRASE], limit=1).candidates
-        if not candidates or candidates[0].score < LOOKUP_FLOOR:
+        if not candidates or candidates[0].score < floor.score:
             return None
         best = candidates[0]
+        # a shared word or two is no sentence in common: 기침이 나요 is not 물을 마시면 기침이 나요
+        if likeness(words, best.matched) < floor.likeness:
+            return None
         course = said_course(words).or_else(whole)
         return Finding(
-            best.symptom, DENIED if best.negated else PRESENT, best.side, course.onset, course.course,
+            best.symptom, DENIED if best.negated and best.score < 1.0 else PRESENT, best.side, course.onset, course.course,
             course.intensity, round(best.score * 0.9, 3), words,
         )  # fmt: skip
+
+
+def likeness(one: str, other: str) -> float:
+    """Letter pieces that two phrases share, side words left out, 0 to 1 (Dice coefficient)."""
+    first, second = (ngrams(letters(re.sub(r"\W", "", mentioned_side(normalise(each)).rest))) for each in (one, other))
+    return 2.0 * len(first & second) / max(len(first) + len(second), 1)
+
+
+def _silent_stretches(read: ReadSentence, heard: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Runs of clauses in which nothing was found; where nothing was found at all, the whole sentence."""
+    start = end = -1
+    for number, clause in enumerate(read.clauses):
+        if number in heard:
+            if start >= 0:
+                yield start, end
+            start = -1
+        else:
+            start, end = (clause.start if start < 0 else start), clause.end
+    if start >= 0:
+        yield start, end
+
+
+def _without_generic(rows: list[Finding]) -> list[Finding]:
+    """"A seizure" beside the seizure's own signs says nothing more."""
+    special = any(row.id.startswith("seizure_") and row.id not in _ANY_SEIZURE and row.state == PRESENT for row in rows)
+    return [row for row in rows if not (special and row.id == "seizure_unspecified" and row.state == PRESENT)]
 
 
 def _says_something(words: str, lexicon: Lexicon) -> bool:

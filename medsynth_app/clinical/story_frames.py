@@ -19,6 +19,7 @@ class Said:
         side_named: a left or right belongs to it.
         both_named: "both" belongs to it.
         clause: the whole clause, for words that decide between two readings.
+        denied: whether it is denied: who denies weakness denies that of a limb.
     """
 
     quality: str
@@ -26,6 +27,7 @@ class Said:
     side_named: bool
     both_named: bool
     clause: str
+    denied: bool = False
 
 
 def symptoms_of(said: Said) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ def symptoms_of(said: Said) -> tuple[str, ...]:
     if said.quality.islower():
         return (said.quality,)
     resolve = {
-        "WEAK": _weak, "GRIP": _weak, "DROOP": _droop, "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
+        "WEAK": _weak, "HEAVY": _heavy, "GRIP": _weak, "DROOP": _droop, "CROOKED": _crooked, "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
         "TWITCH": _twitch, "SHAKE": _shake, "CLUMSY": _clumsy, "DRAG": _drag, "BLIND": _blind, "BLUR": _blur,
     }  # fmt: skip
     fixed = {
@@ -62,14 +64,25 @@ def _weak(said: Said) -> tuple[str, ...]:
         return ()
     if said.quality == "GRIP":
         return ("arm_weakness",)
-    return ("hemiparesis",)
+    # all over, or nowhere in particular: tired until the patient names a part
+    return ("hemiparesis",) if said.denied or said.side_named or any(word in said.clause for word in ONE_SIDED) else ("fatigue",)
+
+
+def _heavy(said: Said) -> tuple[str, ...]:
+    return _weak(said) if said.parts & (LIMB_PARTS - {"body"}) else ()
 
 
 def _droop(said: Said) -> tuple[str, ...]:
-    for part, symptom in (("eyelid", "cn3_palsy"), ("face", "face_weakness_central"), ("arm", "arm_weakness")):
+    for part, symptom in (
+        ("eyelid", "cn3_palsy"), ("face", "face_weakness_central"), ("arm", "arm_weakness"), ("leg", "leg_weakness")
+    ):  # fmt: skip
         if part in said.parts:
             return (symptom,)
     return ("cn3_palsy",) if "eye" in said.parts else ()
+
+
+def _crooked(said: Said) -> tuple[str, ...]:
+    return ("face_weakness_central",) if "face" in said.parts else ()
 
 
 def _numb(said: Said) -> tuple[str, ...]:
@@ -108,7 +121,7 @@ def _clumsy(said: Said) -> tuple[str, ...]:
         return ("dysarthria",)
     if said.parts & {"arm_leg", "body"} or said.parts & _LOWER:
         return ("limb_ataxia",)
-    return ("hand_clumsiness",) if said.parts & _UPPER else ()
+    return ("hand_clumsiness",) if said.parts & _UPPER or (said.side_named and not said.parts) else ()
 
 
 def _drag(said: Said) -> tuple[str, ...]:
@@ -116,19 +129,23 @@ def _drag(said: Said) -> tuple[str, ...]:
 
 
 def _blind(said: Said) -> tuple[str, ...]:
-    if not said.side_named:
-        return ("visual_field_defect",) if any(w in said.clause for w in FIELD_WORDS) else ("blurred_vision",)
-    if "eye" in said.parts and not said.both_named:
+    one_eye = any(word in said.clause for word in ONE_EYE)
+    if one_eye or ("eye" in said.parts and said.side_named and not said.both_named):
         return ("monocular_visual_loss",)
-    return ("homonymous_hemianopia",)
+    if said.side_named or any(word in said.clause for word in HALF_WORDS):
+        return ("homonymous_hemianopia",)
+    return ("visual_field_defect",) if any(word in said.clause for word in FIELD_WORDS) else ("blurred_vision",)
 
 
 def _blur(said: Said) -> tuple[str, ...]:
     return ("monocular_visual_loss",) if said.side_named and "eye" in said.parts else ("blurred_vision",)
 
 
-FIELD_WORDS = ("시야", "반쪽", "절반", "field", "half", "blind spot")
+FIELD_WORDS = ("시야", "field", "blind spot", "hole in")
 """Words that speak of a part of the visual field rather than of seeing badly."""
+HALF_WORDS = ("반쪽", "절반", "반맹", "half", "hemianop", "one side", "한쪽 시야")
+ONE_EYE = ("한쪽 눈", "한 눈", "눈 하나", "one eye", "my eye ", "an eye")
+ONE_SIDED = ("한쪽", "반쪽", "반신", "one side", "one-sided", "half of", "hemi")
 
 
 def united(parts: Sequence[Collection[str]]) -> frozenset[str]:

@@ -21,6 +21,9 @@ from medsynth_app.clinical.story_frames import LIMB_PARTS
 from medsynth_app.clinical.story_lexicon_en import DENIED_BEFORE
 from medsynth_app.clinical.story_lexicon_ko import KOREAN
 
+_NEXT_WORDS = 24
+"""Characters in which the part of "power in my right arm" stands."""
+_LACK = re.compile(r"없|안\s|못|꼼짝|대답|반응|예전|떠오르지$|나오지$|\s수[가는도]?$")
 _VERBAL_NOUN = re.compile(r"(?:경련|발작|구토|우울|불안|기절|실신|초조|침울)$")
 
 
@@ -100,8 +103,8 @@ def _clauses(text: str, lexicon: Lexicon) -> Iterator[Clause]:
 def _hits(text: str, clause: Clause, number: int, lexicon: Lexicon) -> list[Hit]:
     taken: list[tuple[int, int]] = []
     found = []
-    inside = text[clause.start : clause.end]
-    # the joint may hold the end of a Korean verb (있는데) or the English words that a wording needs
+    # the joint holds the end of a Korean verb (튀다가)
+    inside = text[clause.start : clause.end] + (clause.joint.rstrip() if lexicon is KOREAN else "")
     for cue in lexicon.cues:
         for match in cue.pattern.finditer(inside):
             start, end = match.start() + clause.start, match.end() + clause.start
@@ -120,14 +123,15 @@ def _with_polarity(text: str, clauses: Sequence[Clause], hits: Sequence[Hit], le
 
 
 def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
-    tail = text[hit.end : clause.end] + clause.joint
+    tail = text[hit.end : clause.end + len(clause.joint)]
     if hit.cue.function:
         before = DENIED_BEFORE.search(text[clause.start : hit.start]) if lexicon is not KOREAN else None
         well_before = re.search(r"\bnothing wrong with (?:my |the )?$", text[clause.start : hit.start])
         return bool(lexicon.well_after.match(tail) or (before and "trouble" in before.group()) or well_before
-                    or re.search(r"well$|fine$|잘\s*삼키$|everything$", text[hit.start : hit.end].strip()))  # fmt: skip
+                    or re.search(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$", text[hit.start : hit.end].strip()))  # fmt: skip
     if lexicon.denied_after.match(tail):
-        return True
+        # 꼼짝도 안 해요, 불러도 대답을 안 해요: lack followed by "not" is still lack, unless by 지 않아요
+        return not _LACK.search(text[hit.start : hit.end]) or bool(re.match(r"[가-힣]{0,3}지(?:는|도)?\s*않", tail))
     return lexicon is not KOREAN and bool(DENIED_BEFORE.search(text[clause.start : hit.start]))
 
 
@@ -144,6 +148,10 @@ def _lists_backward(
         joined = re.fullmatch(
             r"(?:\s*증상)?(?:이나|나|과|와|랑|이랑|하고|도|이든|및|또는|거나|,|·|/|\s)+", between
         )
+        # 정신을 잃고 쓰러진 적 없어요: one thing said with two verbs
+        if between.strip() in ("고", "거나") and following.cue.means == hit.cue.means:
+            settled[at] = replace(hit, denied=True)
+            continue
         verbal = between.startswith("하고") and _VERBAL_NOUN.search(text[hit.start : hit.end])
         if joined and not verbal:
             settled[at] = replace(hit, denied=True)
@@ -241,13 +249,12 @@ def _parts(text: str, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
 def _nearest_parts(text: str, hit: Hit, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
     """Parts before the hit and in it; else those after it. English says the part behind a noun: "numbness in my arm"."""
     before = _parts(text, start, hit.end, lexicon)
-    after = _parts(text, hit.start, end, lexicon)
     behind = lexicon is not KOREAN and re.match(
-        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b", text[hit.end : end]
+        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b", text[hit.end :]
     )
-    if behind and after:
-        return after
-    return before or after
+    if behind and (named := _parts(text, hit.end, max(end, hit.end + _NEXT_WORDS), lexicon)):
+        return named
+    return before or _parts(text, hit.start, end, lexicon)
 
 
 def _nearest_side(
