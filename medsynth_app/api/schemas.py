@@ -90,7 +90,7 @@ class DecisionRequest(BaseModel):
 
 
 class PhraseRequest(BaseModel):
-    """A patient's phrase. Sent in the body, because addresses are written to logs."""
+    """A patient's phrase or story. Sent in the body, because addresses are written to logs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,14 +126,49 @@ class CandidateView(BaseModel):
     needs_confirmation: bool
 
 
+class FindingView(BaseModel):
+    """One complaint of a story."""
+
+    id: str
+    name: str = Field(description="In the language asked for.")
+    state: Literal["present", "denied"]
+    side: str = Field(description="left, right, both or unknown")
+    onset: str = Field(description="sudden, days, weeks, months, years or unknown")
+    course: list[str] = Field(description="Of worse, better, in_spells, in_the_morning, constant.")
+    intensity: str = Field(description="severe, mild or empty")
+    confidence: float
+    words: str
+
+
+class ChoiceView(BaseModel):
+    """One answer to a question: the symptom and side that it means."""
+
+    label: str
+    id: str
+    name: str
+    side: str
+
+
+class QuestionView(BaseModel):
+    """What to ask back; the answer takes the place of the finding that it is about."""
+
+    kind: str
+    about: str = Field(description="Identifier of the finding.")
+    text: str
+    choices: list[ChoiceView]
+
+
 class UnderstandingView(BaseModel):
-    """What was understood of a phrase, for the user to confirm."""
+    """What was understood of a phrase or a story, for the user to confirm."""
 
     language: str
     side: str
     negated: bool
     body_parts: list[str]
     candidates: list[CandidateView]
+    findings: list[FindingView] = Field(default_factory=list, description="A row per complaint, in the order told.")
+    questions: list[QuestionView] = Field(default_factory=list)
+    not_understood: list[str] = Field(default_factory=list, description="Words that gave nothing; nothing is guessed.")
     notice: str = RESEARCH_NOTICE
 
 

@@ -183,11 +183,16 @@ class Clinic:
         return stored
 
     def understood(self, free_text: str) -> list[dict[str, Any]]:
-        """What the patient's own words may mean, phrase by phrase, for the user to confirm; the words stay out."""
+        """What the patient's own words may mean, phrase by phrase, for the user to confirm; the words stay out.
+
+        A phrase that the reader of stories does not understand has no candidates.
+        """
         index = self.repository.phrase_index()
         found = []
         for start, phrase in split_phrases(free_text):
-            candidates = index.understand(phrase[:LONGEST_PHRASE]).candidates
+            shortened = phrase[:LONGEST_PHRASE]
+            understood = self.repository.read_story(shortened).findings
+            candidates = index.understand(shortened).candidates if understood else ()
             rows = [{**asdict(each), "side": each.side.value} for each in candidates]
             found.append({"start": start, "length": len(phrase), "candidates": rows})
         return found

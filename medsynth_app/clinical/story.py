@@ -21,6 +21,7 @@ from medsynth_app.clinical.story_hits import Clause, Hit, ReadSentence, read_sen
 from medsynth_app.clinical.story_lexicon_en import ENGLISH, rewritten
 from medsynth_app.clinical.story_lexicon_ko import KOREAN
 from medsynth_app.clinical.story_questions import Question, questions_for
+from medsynth_app.errors import InvalidValueError
 
 PRESENT, DENIED = "present", "denied"
 CUE_CONFIDENCE, CARRIED_CONFIDENCE = 0.9, 0.75
@@ -37,6 +38,8 @@ class LookupFloor:
     likeness: float
 
 
+THE_VERY_WORDS = LookupFloor(1.0, 0.0)
+"""A wording of the knowledge base, letter for letter: nothing is looked for inside it."""
 WHOLE_SENTENCE = LookupFloor(0.58, 0.32)
 REST_OF_SENTENCE = LookupFloor(0.66, 0.42)
 """Beside complaints that were understood, a few words more must be surer to count as another one."""
@@ -102,9 +105,16 @@ class StoryReader:
         """Understand a story of any number of sentences.
 
         Args:
-            text: the patient's words; what goes beyond `LONGEST_STORY` characters is left out.
+            text: the patient's words, 1 to `LONGEST_STORY` characters.
+
+        Raises:
+            InvalidValueError: the story is empty or too long; its words are not in the message.
         """
-        plain = normalise(text)[:LONGEST_STORY]
+        plain = normalise(text)
+        if not 1 <= len(plain) <= LONGEST_STORY:
+            raise InvalidValueError(
+                f"text has {len(plain)} characters; allowed: 1 to {LONGEST_STORY}", code="free_text_length"
+            )
         lexicon = KOREAN if is_korean(plain) else ENGLISH
         findings: list[Finding] = []
         strange: list[str] = []
@@ -118,6 +128,9 @@ class StoryReader:
 
     def _sentence(self, read: ReadSentence, lexicon: Lexicon) -> tuple[list[Finding], list[str]]:
         whole = said_course(read.text)
+        named = self._looked_up(read.text, whole, THE_VERY_WORDS)
+        if named is not None:
+            return [named], []
         found: list[tuple[int, Finding]] = []
         strange: list[str] = []
         heard: set[int] = set()
@@ -153,9 +166,9 @@ class StoryReader:
 
     def _looked_up(self, words: str, whole: Course, floor: LookupFloor) -> Finding | None:
         """A clause without a known wording, as the phrase index knows it; None below the floor."""
-        if len(words) < 2:  # noqa: PLR2004 - one letter is no phrase
+        if not 2 <= len(words) <= LONGEST_PHRASE:  # noqa: PLR2004 - one letter is no phrase
             return None
-        candidates = self._index.understand(words[:LONGEST_PHRASE], limit=1).candidates
+        candidates = self._index.understand(words, limit=1).candidates
         if not candidates or candidates[0].score < floor.score:
             return None
         best = candidates[0]
