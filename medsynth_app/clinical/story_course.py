@@ -49,10 +49,10 @@ class Course:
     intensity: str = ""
 
     def or_else(self, other: Course) -> Course:
-        """This, filled up from what another clause said."""
+        """This, with onset and course of the words around it; intensity stays with its own clause."""
         return Course(
             self.onset if self.onset is not Onset.UNKNOWN else other.onset,
-            self.course or other.course,
+            tuple(dict.fromkeys([*self.course, *other.course])),
             self.intensity,
         )
 

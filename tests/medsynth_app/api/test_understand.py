@@ -50,7 +50,7 @@ def test_what_the_patient_says(client: TestClient, text: str, expected: list[tup
 
 def test_onset_and_course_are_kept(client: TestClient) -> None:
     row = understood(client, "Since March my right arm is getting weaker, worse in the mornings")["findings"][0]
-    assert (row["id"], row["onset"], row["course"]) == ("arm_weakness", "months", ["worse"])
+    assert (row["id"], row["onset"], row["course"]) == ("arm_weakness", "months", ["worse", "in_the_morning"])
     assert understood(client, "며칠 전부터 왼쪽 다리에 힘이 없어요")["findings"][0]["onset"] == "days"
 
 
