@@ -209,6 +209,48 @@ class RegionList(BaseModel):
     notice: str = RESEARCH_NOTICE
 
 
+class SuspectReasonView(BaseModel):
+    """A symptom that points to a region."""
+
+    symptom: str
+    name: str
+    side: str
+    share: float = Field(description="Of its possible effect, 0 to 1.")
+
+
+class SuspectedRegionView(BaseModel):
+    """A region on one side, and how likely it is the site of what was told."""
+
+    region: str
+    side: str
+    name: str = Field(description="In the language asked for.")
+    name_en: str
+    name_ko: str
+    lobe: str
+    probability: float = Field(description="Posterior; all regions and sides sum to 1.")
+    touched_probability: float = Field(description="That a random glioma with these symptoms touches it.")
+    lift: float
+    reasons: list[SuspectReasonView]
+    center_mm: tuple[float, float, float] = Field(description="MNI space, RAS mm.")
+
+
+class SuspectedList(BaseModel):
+    """Suspected regions without any image."""
+
+    suspected: list[SuspectedRegionView]
+    reasons: list[str]
+    warnings: list[str]
+    red_flags: list[dict[str, Any]]
+    versions: dict[str, str]
+    notice: str = RESEARCH_NOTICE
+
+
+class SuspectRequest(IntakeForm):
+    """A patient's answers, no image."""
+
+    limit: int = Field(10, ge=1, le=100, description="Regions answered, likeliest first.")
+
+
 class Health(BaseModel):
     """Whether the clinic answers, and what it knows."""
 

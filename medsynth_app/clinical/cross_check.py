@@ -502,22 +502,31 @@ class CrossChecker:
     def _class_of(
         self, probability: float, score: _Score, strong: Sequence[SymptomContribution]
     ) -> tuple[ConcordanceClass, Reason]:
-        numbers = self.configuration
-        if score.mirrored_gain >= numbers.mirrored_nats:
-            return ConcordanceClass.DISCORDANT, Reason.MIRRORED_FITS_BETTER
-        if self._is_on_wrong_side(strong):
-            return ConcordanceClass.DISCORDANT, Reason.STRONG_SYMPTOM_ON_WRONG_SIDE
-        if probability <= numbers.discordant_probability:
-            if strong:
-                return ConcordanceClass.DISCORDANT, Reason.LOW_PROBABILITY
+        against = self._objection(probability, score, strong)
+        if against is not None:
+            return ConcordanceClass.DISCORDANT, against
+        if probability <= self.configuration.discordant_probability:
             return ConcordanceClass.INDETERMINATE, Reason.ONLY_WEAK_SYMPTOMS
-        unexplained = any(c.explanation is Explanation.UNEXPLAINED for c in strong)
-        if unexplained and probability < numbers.doubtful_probability:
-            return ConcordanceClass.DISCORDANT, Reason.STRONG_SYMPTOM_UNEXPLAINED
         doubt = self._doubt(probability, score, strong)
         if doubt is not None:
             return ConcordanceClass.PARTLY_SUPPORTED, doubt
         return ConcordanceClass.CONCORDANT, Reason.HIGH_PROBABILITY
+
+    def _objection(
+        self, probability: float, score: _Score, strong: Sequence[SymptomContribution]
+    ) -> Reason | None:
+        """What makes a case discordant."""
+        numbers = self.configuration
+        if score.mirrored_gain >= numbers.mirrored_nats:
+            return Reason.MIRRORED_FITS_BETTER
+        if self._is_on_wrong_side(strong):
+            return Reason.STRONG_SYMPTOM_ON_WRONG_SIDE
+        if strong and probability <= numbers.discordant_probability:
+            return Reason.LOW_PROBABILITY
+        unexplained = any(c.explanation is Explanation.UNEXPLAINED for c in strong)
+        if unexplained and probability < numbers.doubtful_probability:
+            return Reason.STRONG_SYMPTOM_UNEXPLAINED
+        return None
 
     def _doubt(
         self, probability: float, score: _Score, strong: Sequence[SymptomContribution]

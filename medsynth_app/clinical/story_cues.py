@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+_WORDINGS = Path(__file__).parent / "wordings"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class Lexicon:
     well_after: re.Pattern[str]
     same_again: re.Pattern[str]
     filler: re.Pattern[str]
+
+
+def read_tables(language: str) -> dict[str, str]:
+    """The tables of a language's file of wordings, by their names in square brackets."""
+    text = (_WORDINGS / f"{language}.txt").read_text(encoding="utf-8")
+    pieces = re.split(r"^\[(\w+)\]$", text, flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2]))
 
 
 def cues(table: str, *, function: bool = False) -> tuple[Cue, ...]:

@@ -52,7 +52,7 @@ def symptoms(
     )
 
 
-@router.post("/symptoms/understand", summary="What a patient's phrase or story means: findings, questions, what was not understood")
+@router.post("/symptoms/understand", summary="What a patient's story means: findings, questions, the rest")
 def understand(request: PhraseRequest, clinic: ClinicHere, lang: Language = "en") -> UnderstandingView:
     return _understanding(request.text, request.limit, clinic.repository, lang)
 
