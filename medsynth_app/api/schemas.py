@@ -90,7 +90,7 @@ class DecisionRequest(BaseModel):
 
 
 class PhraseRequest(BaseModel):
-    """A patient's phrase. Sent in the body, because addresses are written to logs."""
+    """A patient's phrase or story. Sent in the body, because addresses are written to logs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,14 +126,49 @@ class CandidateView(BaseModel):
     needs_confirmation: bool
 
 
+class FindingView(BaseModel):
+    """One complaint of a story."""
+
+    id: str
+    name: str = Field(description="In the language asked for.")
+    state: Literal["present", "denied"]
+    side: str = Field(description="left, right, both or unknown")
+    onset: str = Field(description="sudden, days, weeks, months, years or unknown")
+    course: list[str] = Field(description="Of worse, better, in_spells, in_the_morning, constant.")
+    intensity: str = Field(description="severe, mild or empty")
+    confidence: float
+    words: str
+
+
+class ChoiceView(BaseModel):
+    """One answer to a question: the symptom and side that it means."""
+
+    label: str
+    id: str
+    name: str
+    side: str
+
+
+class QuestionView(BaseModel):
+    """What to ask back; the answer takes the place of the finding that it is about."""
+
+    kind: str
+    about: str = Field(description="Identifier of the finding.")
+    text: str
+    choices: list[ChoiceView]
+
+
 class UnderstandingView(BaseModel):
-    """What was understood of a phrase, for the user to confirm."""
+    """What was understood of a phrase or a story, for the user to confirm."""
 
     language: str
     side: str
     negated: bool
     body_parts: list[str]
     candidates: list[CandidateView]
+    findings: list[FindingView] = Field(default_factory=list, description="A row per complaint, in the order told.")
+    questions: list[QuestionView] = Field(default_factory=list)
+    not_understood: list[str] = Field(default_factory=list, description="Words that gave nothing; nothing is guessed.")
     notice: str = RESEARCH_NOTICE
 
 
@@ -172,6 +207,48 @@ class RegionList(BaseModel):
 
     regions: list[RegionView]
     notice: str = RESEARCH_NOTICE
+
+
+class SuspectReasonView(BaseModel):
+    """A symptom that points to a region."""
+
+    symptom: str
+    name: str
+    side: str
+    share: float = Field(description="Of its possible effect, 0 to 1.")
+
+
+class SuspectedRegionView(BaseModel):
+    """A region on one side, and how likely it is the site of what was told."""
+
+    region: str
+    side: str
+    name: str = Field(description="In the language asked for.")
+    name_en: str
+    name_ko: str
+    lobe: str
+    probability: float = Field(description="Posterior; all regions and sides sum to 1.")
+    touched_probability: float = Field(description="That a random glioma with these symptoms touches it.")
+    lift: float
+    reasons: list[SuspectReasonView]
+    center_mm: tuple[float, float, float] = Field(description="MNI space, RAS mm.")
+
+
+class SuspectedList(BaseModel):
+    """Suspected regions without any image."""
+
+    suspected: list[SuspectedRegionView]
+    reasons: list[str]
+    warnings: list[str]
+    red_flags: list[dict[str, Any]]
+    versions: dict[str, str]
+    notice: str = RESEARCH_NOTICE
+
+
+class SuspectRequest(IntakeForm):
+    """A patient's answers, no image."""
+
+    limit: int = Field(10, ge=1, le=100, description="Regions answered, likeliest first.")
 
 
 class Health(BaseModel):

@@ -21,13 +21,14 @@ from medsynth_app.clinical.cross_check import ConcordanceClass, CrossCheckCase, 
 from medsynth_app.clinical.cross_check_case import case_from_mask
 from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery
 from medsynth_app.clinical.intake import Answer, Intake
+from medsynth_app.clinical.located_cache import ContentCache, content_key
 from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.red_flags import RedFlag, raised_flags
 from medsynth_app.clinical.site_report import SiteConfiguration, SiteReport, describe_site
 from medsynth_app.clinical.symptom_model import SymptomKind
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.atlas import Atlas
-from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Side
+from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Lobe, Side
 from medsynth_app.imaging.header_trust import side_is_known
 from medsynth_app.imaging.pictures import draw_labels, draw_registration
 from medsynth_app.imaging.registration import (
@@ -43,6 +44,7 @@ MOST_NAMED_REGIONS = 8
 """Most regions named below the picture of the regions."""
 NEAR_KM = 500.0
 """Hospitals known to be farther away are listed only where there is none nearer."""
+_LEAST_LOBE_PERCENT = 5.0
 TIMED_OUT = "registration_time_limit"
 """Warning: the search for the atlas was broken off, the fixed affine of BraTS was taken."""
 
@@ -75,6 +77,7 @@ class AssessmentTools:
         registration: how heads are brought to the atlas.
         site: where the site report draws its lines.
         least_share_percent: a region holding less of the tumour does not choose services.
+        placed: masks that were laid on the atlas already; None keeps none.
     """
 
     atlas: Atlas
@@ -85,6 +88,7 @@ class AssessmentTools:
     registration: RegistrationConfiguration = RegistrationConfiguration()
     site: SiteConfiguration = SiteConfiguration()
     least_share_percent: float = 5.0
+    placed: ContentCache[PlacedTumor] | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class LocatedTumor:
         registration: of the image; one that failed has a gate that says so.
         atlas_labels: (X, Y, Z) atlas on the image's grid; None where the registration failed.
         report: the site.
+        content: hash of all that decided it; empty where nobody asked.
     """
 
     volume: Volume
@@ -127,6 +132,20 @@ class LocatedTumor:
     registration: Registration
     atlas_labels: np.ndarray | None
     report: SiteReport
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class PlacedTumor:
+    """All of a cross-check that needs no answer of the patient: worked out once for an image and its mask.
+
+    Attributes:
+        located: the mask on the atlas.
+        case: its occupancies, without symptoms.
+    """
+
+    located: LocatedTumor
+    case: CrossCheckCase
 
 
 @dataclass(frozen=True)
@@ -206,11 +225,11 @@ def assess(
     """
     _check_labels(labels, volume)
     clock = _Clock()
-    located = locate_tumor(volume, labels, tools.atlas, tools.registration, tools.site, on_step=clock.lap)
-    case = _scored_case(located, intake, tools)
-    result = tools.checker.assess(case)
+    placed = _placed(volume, labels, tools, clock.lap)
+    located = placed.located
+    result = tools.checker.assess(_answered(placed.case, intake, tools))
     clock.lap("score")
-    flags = raised_flags(intake, tools.red_flags)
+    flags = raised_flags(intake, tools.red_flags, _lobes(located.report))
     hospitals = _find_hospitals(located.report, result, intake, flags, place, tools, today or date.today())
     clock.lap("hospitals")
     return Assessment(
@@ -296,6 +315,12 @@ def _check_labels(labels: np.ndarray, volume: Volume) -> None:
         )
 
 
+def _lobes(report: SiteReport) -> frozenset[Lobe]:
+    """Lobes that hold a part of the tumour worth naming."""
+    lobe_of = {site.region.code: site.region.lobe for site in SIDED_REGIONS}
+    return frozenset(lobe_of[row.code] for row in report.regions if row.percent_of_tumor >= _LEAST_LOBE_PERCENT)
+
+
 def _warnings(intake: Intake, result: CrossCheckResult, located: LocatedTumor) -> tuple[str, ...]:
     """Each doubt once, the intake's first: it uses the words of the form, and knows "both sides" from no answer."""
     both = {f"side_missing:{code.partition(':')[2]}" for code in intake.warnings if code.startswith("side_both:")}
@@ -326,24 +351,48 @@ def _registered(volume: Volume, labels: np.ndarray, configuration: RegistrationC
     )
 
 
-def _scored_case(located: LocatedTumor, intake: Intake, tools: AssessmentTools) -> CrossCheckCase:
-    symptoms = intake.reported_symptoms(tools.checker.definitions)
+def _placed(
+    volume: Volume, labels: np.ndarray, tools: AssessmentTools, on_step: Callable[[str], None]
+) -> PlacedTumor:
+    """The mask on the atlas, from memory where this very image and mask were there before."""
+    key = content_key(volume, labels, tools.atlas.version, tools.registration, tools.site)
+    kept = tools.placed.get(key) if tools.placed is not None else None
+    if kept is not None:
+        on_step("registration")
+        on_step("site")
+        return kept
+    located = locate_tumor(volume, labels, tools.atlas, tools.registration, tools.site, on_step=on_step)
+    placed = PlacedTumor(replace(located, content=key), _unanswered(located, tools))
+    # one that failed or was broken off may do better with more time
+    if tools.placed is not None and located.atlas_labels is not None and not located.registration.timed_out:
+        tools.placed.keep(key, placed)
+    return placed
+
+
+def _answered(case: CrossCheckCase, intake: Intake, tools: AssessmentTools) -> CrossCheckCase:
+    return replace(
+        case,
+        symptoms=intake.reported_symptoms(tools.checker.definitions),
+        handedness=intake.handedness,
+        age_years=intake.age_years,
+        post_operative=intake.post_operative,
+    )
+
+
+def _unanswered(located: LocatedTumor, tools: AssessmentTools) -> CrossCheckCase:
     if located.atlas_labels is None:
         return CrossCheckCase(
             occupancy=np.zeros(len(tools.checker.sites)),
-            symptoms=symptoms,
+            symptoms=(),
             registration_passed=located.registration.assessable,
         )
     return case_from_mask(
         located.labels,
         located.atlas_labels,
         tools.checker.sites,
-        symptoms,
+        (),
         spacing_mm=located.volume.spacing.tolist(),
-        handedness=intake.handedness,
-        age_years=intake.age_years,
         image_side_known=located.registration.side_known,
-        post_operative=intake.post_operative,
         smallest_component_ml=tools.site.least_component_ml,
     )
 

@@ -24,9 +24,11 @@ from medsynth_app.clinical.free_text import LONGEST_PHRASE
 from medsynth_app.clinical.hospitals import HospitalDirectory
 from medsynth_app.clinical.intake import Intake
 from medsynth_app.clinical.lesion_library import LibraryConfiguration, load_lesion_library
+from medsynth_app.clinical.located_cache import ContentCache
 from medsynth_app.clinical.phrases import split_phrases
 from medsynth_app.clinical.picture_store import PictureStore
 from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.suspected import Suspicion, suspect_regions
 from medsynth_app.clinical.symptom_model import SymptomDefinition
 from medsynth_app.clinical.tumor_images import TumorImages
 from medsynth_app.clinical.work_slots import SlotLimits, WorkSlots
@@ -68,6 +70,7 @@ class Clinic:
         self.configuration = configuration
         self.pictures = PictureStore(configuration.picture_folder)
         self.slots = WorkSlots(configuration.limits, "cross-checks")
+        self._drawn: ContentCache[dict[str, bytes]] = ContentCache()
         self._opening = threading.RLock()
         # one of its own: who searches a symptom must not wait until atlas and lesion library are loaded
         self._loading = threading.Lock()
@@ -137,6 +140,7 @@ class Clinic:
             directory=self.directory,
             knowledge_version=f"{version['version']}:{str(version['checksum'])[:16]}",
             registration=given.registration,
+            placed=ContentCache(),
         )
 
     def close(self) -> None:
@@ -182,19 +186,45 @@ class Clinic:
         self._keep_pictures(stored.id, assessment)
         return stored
 
+    def suspect(self, intake: Intake) -> Suspicion:
+        """Where the symptoms alone point to, before any image.
+
+        Raises:
+            InvalidValueError: unknown or contradictory answers.
+        """
+        tools = self.tools
+        return suspect_regions(
+            intake.reported_symptoms(self.definitions),
+            tools.checker,
+            tools.atlas,
+            handedness=intake.handedness,
+            age_years=intake.age_years,
+        )
+
     def understood(self, free_text: str) -> list[dict[str, Any]]:
-        """What the patient's own words may mean, phrase by phrase, for the user to confirm; the words stay out."""
+        """What the patient's own words may mean, phrase by phrase, for the user to confirm; the words stay out.
+
+        A phrase that the reader of stories does not understand has no candidates.
+        """
         index = self.repository.phrase_index()
         found = []
         for start, phrase in split_phrases(free_text):
-            candidates = index.understand(phrase[:LONGEST_PHRASE]).candidates
+            shortened = phrase[:LONGEST_PHRASE]
+            understood = self.repository.read_story(shortened).findings
+            candidates = index.understand(shortened).candidates if understood else ()
             rows = [{**asdict(each), "side": each.side.value} for each in candidates]
             found.append({"start": start, "length": len(phrase), "candidates": rows})
         return found
 
     def _keep_pictures(self, identifier: str, assessment: Assessment) -> None:
+        content = assessment.located.content
         try:
-            self.pictures.save(identifier, draw_pictures(assessment.located))
+            drawn = self._drawn.get(content) if content else None
+            if drawn is None:
+                drawn = draw_pictures(assessment.located)
+            if content:
+                self._drawn.keep(content, drawn)
+            self.pictures.save(identifier, drawn)
         except (OSError, ValueError) as error:
             # the record is complete without them
             logger.warning("no pictures of cross-check %s: %s", identifier, type(error).__name__)

@@ -38,6 +38,7 @@ from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.score_interval import IntervalConfiguration, log_bayes_factor_interval
 from medsynth_app.clinical.symptom_model import (
     Handedness,
+    ReportedSide,
     ReportedSymptom,
     SymptomDefinition,
     SymptomState,
@@ -49,7 +50,7 @@ from medsynth_app.vocabulary import RESEARCH_NOTICE
 CALIBRATION_MISMATCH = "calibration_of_another_knowledge_base"
 """Warning: the probability was calibrated for other symptom links, another library or other numbers."""
 
-SCORER_VERSION = "2"
+SCORER_VERSION = "3"
 """Raise this when the same input may give another answer."""
 
 
@@ -80,6 +81,7 @@ class Reason(str, Enum):
     STRONG_SYMPTOM_UNEXPLAINED = "strong_symptom_unexplained"
     NO_STRONG_SYMPTOM_EXPLAINED = "no_strong_symptom_explained"
     INTERVAL_SPANS_CLASSES = "interval_spans_classes"
+    STRONG_SYMPTOM_ON_WRONG_SIDE = "strong_symptom_on_wrong_side"
 
 
 class Explanation(str, Enum):
@@ -99,7 +101,16 @@ class CrossCheckConfiguration:
         concordant_probability: lowest calibrated probability of the class concordant.
         discordant_probability: highest calibrated probability of the class discordant.
         strong_strength: strength from which a symptom counts as strong.
+        doubtful_probability: below it a case with an unexplained strong symptom is discordant, never partly
+            supported.
+        interval_floor: the interval of a concordant case must not reach below this probability.
         mirrored_nats: the mirrored mask must be better by this much to suspect a side error.
+        felt_share: from this share of its possible effect on, a mask or its mirror image accounts for a
+            lateralising symptom.
+        other_side_share: the mask counts as on the wrong side of a symptom where it reaches at most this share
+            of what its mirror image does. Above the share of misleading sides (0.12 of 0.88 in seizures).
+        other_dominance_share: the same of symptoms of the dominant hemisphere; below the odds of left-handed
+            people (0.27 to 0.73), in whom the other side is no error.
         side_tolerance_nats: the mirrored mask may be better by this much before the sides disagree.
         silent_occupancy: an eloquent site occupied from here on is expected to be felt.
         silent_weight: scaled weight from which a symptom is typical of a site.
@@ -113,8 +124,13 @@ class CrossCheckConfiguration:
 
     concordant_probability: float = 0.8
     discordant_probability: float = 0.2
+    doubtful_probability: float = 0.35
+    interval_floor: float = 0.5
     strong_strength: float = 0.6
     mirrored_nats: float = 3.0
+    felt_share: float = 0.2
+    other_side_share: float = 0.4
+    other_dominance_share: float = 0.12
     side_tolerance_nats: float = 0.5
     silent_occupancy: float = 0.2
     silent_weight: float = 0.5
@@ -174,6 +190,7 @@ class SymptomContribution:
         nats: log BF with the answer less log BF without it; positive supports the mask.
         weight_word: ``none``, ``weak``, ``moderate`` or ``strong``, by size of ``nats``.
         probability: P(symptom | mask) of the forward model.
+        mirrored_probability: the same of the mirrored mask.
         explanation: whether the mask accounts for it.
         nats_alone: log BF of this answer alone: what it says without the others.
         sites: the occupied sites responsible, largest share first, at most three.
@@ -186,6 +203,7 @@ class SymptomContribution:
     nats: float
     weight_word: str
     probability: float
+    mirrored_probability: float
     explanation: Explanation
     nats_alone: float
     sites: tuple[SiteShare, ...]
@@ -364,7 +382,8 @@ class CrossChecker:
             probability_interval=interval,
             log_bayes_factor=score.log_bayes_factor,
             mirrored_log_bayes_factor=score.mirrored,
-            possible_side_error=score.mirrored_gain >= self.configuration.mirrored_nats,
+            possible_side_error=score.mirrored_gain >= self.configuration.mirrored_nats
+            or (case.image_side_known and self._is_on_wrong_side(contributions)),
             symptoms=contributions,
             unexplained=tuple(
                 c.id
@@ -411,6 +430,7 @@ class CrossChecker:
             return ()
         factors = terms.leaving_one_out(dominance)
         probability = self.evidence.probability(occupancy, observations, dominance)
+        mirrored = self.evidence.probability(occupancy[self.evidence.mirror], observations, dominance)
         activation = self.evidence.site_activation(occupancy, observations, dominance)
         alone = terms.alone(dominance)
         rows = []
@@ -426,6 +446,7 @@ class CrossChecker:
                     nats=nats,
                     weight_word=weight_word(nats),
                     probability=float(probability[row]),
+                    mirrored_probability=float(mirrored[row]),
                     explanation=self._explanation(definition, float(probability[row])),
                     nats_alone=float(alone[row]),
                     sites=self._largest_shares(activation[row]),
@@ -474,28 +495,38 @@ class CrossChecker:
             return ConcordanceClass.INDETERMINATE, indeterminate
         strong = [c for c in present if _is_strong(c, self.configuration)]
         found, reason = self._class_of(probability, score, strong)
-        if found in (ConcordanceClass.PARTLY_SUPPORTED, ConcordanceClass.INDETERMINATE):
-            return found, (reason,)
-        if reason is not Reason.MIRRORED_FITS_BETTER and any(
-            self._class_of(end, score, strong)[0] is not found for end in interval
-        ):
+        if found is ConcordanceClass.CONCORDANT and interval[0] < self.configuration.interval_floor:
             return ConcordanceClass.PARTLY_SUPPORTED, (reason, Reason.INTERVAL_SPANS_CLASSES)
         return found, (reason,)
 
     def _class_of(
         self, probability: float, score: _Score, strong: Sequence[SymptomContribution]
     ) -> tuple[ConcordanceClass, Reason]:
-        numbers = self.configuration
-        if score.mirrored_gain >= numbers.mirrored_nats:
-            return ConcordanceClass.DISCORDANT, Reason.MIRRORED_FITS_BETTER
-        if probability <= numbers.discordant_probability:
-            if strong:
-                return ConcordanceClass.DISCORDANT, Reason.LOW_PROBABILITY
+        against = self._objection(probability, score, strong)
+        if against is not None:
+            return ConcordanceClass.DISCORDANT, against
+        if probability <= self.configuration.discordant_probability:
             return ConcordanceClass.INDETERMINATE, Reason.ONLY_WEAK_SYMPTOMS
         doubt = self._doubt(probability, score, strong)
         if doubt is not None:
             return ConcordanceClass.PARTLY_SUPPORTED, doubt
         return ConcordanceClass.CONCORDANT, Reason.HIGH_PROBABILITY
+
+    def _objection(
+        self, probability: float, score: _Score, strong: Sequence[SymptomContribution]
+    ) -> Reason | None:
+        """What makes a case discordant."""
+        numbers = self.configuration
+        if score.mirrored_gain >= numbers.mirrored_nats:
+            return Reason.MIRRORED_FITS_BETTER
+        if self._is_on_wrong_side(strong):
+            return Reason.STRONG_SYMPTOM_ON_WRONG_SIDE
+        if strong and probability <= numbers.discordant_probability:
+            return Reason.LOW_PROBABILITY
+        unexplained = any(c.explanation is Explanation.UNEXPLAINED for c in strong)
+        if unexplained and probability < numbers.doubtful_probability:
+            return Reason.STRONG_SYMPTOM_UNEXPLAINED
+        return None
 
     def _doubt(
         self, probability: float, score: _Score, strong: Sequence[SymptomContribution]
@@ -505,11 +536,34 @@ class CrossChecker:
             return Reason.MIDDLE_PROBABILITY
         if any(c.explanation is Explanation.UNEXPLAINED for c in strong):
             return Reason.STRONG_SYMPTOM_UNEXPLAINED
-        if not any(c.explanation is Explanation.EXPLAINED for c in strong):
+        if not strong:
             return Reason.NO_STRONG_SYMPTOM_EXPLAINED
         if score.mirrored_gain > self.configuration.side_tolerance_nats:
             return Reason.MIRRORED_FITS_BETTER
         return None
+
+    def _is_on_wrong_side(self, contributions: Sequence[SymptomContribution]) -> bool:
+        """A strong lateralising symptom that only the mirrored mask accounts for, and none that only the mask does.
+
+        One such sign is enough: weakness, hemianopia, neglect or ataxia on the tumour's wrong side is a wrong side
+        of image or intake until shown otherwise. Two signs on different sides are no side error.
+        """
+        present = [c for c in contributions if c.state == SymptomState.PRESENT.value]
+        strong = [c for c in present if _is_strong(c, self.configuration)]
+        against = any(self._tells_side(c, c.mirrored_probability, c.probability) for c in strong)
+        return against and not any(self._tells_side(c, c.probability, c.mirrored_probability) for c in strong)
+
+    def _tells_side(self, symptom: SymptomContribution, here: float, there: float) -> bool:
+        """Whether a lesion accounts for a symptom and its mirror image does not; both are P(symptom | lesion)."""
+        definition = self.definitions[symptom.id]
+        named = symptom.side in (ReportedSide.LEFT.value, ReportedSide.RIGHT.value)
+        if not (named and definition.needs_side) and not definition.depends_on_dominance:
+            return False
+        numbers, leak = self.configuration, self.evidence.forward.configuration.leak
+        possible = self.evidence.forward.configuration.ceiling * definition.strength
+        share = numbers.other_side_share if definition.needs_side else numbers.other_dominance_share
+        felt, other = here - leak, max(there - leak, 0.0)
+        return felt >= numbers.felt_share * possible and other <= share * felt
 
     def _silent_sites(
         self, occupancy: np.ndarray, observations: Observations, dominance: float

@@ -18,7 +18,6 @@ while language dominance is known or the symptom does not depend on it).
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from medsynth_app.clinical.symptom_model import (
     SymptomDefinition,
     SymptomState,
 )
+from medsynth_app.clinical.symptom_names import nearest_symptoms
 from medsynth_app.errors import InvalidValueError
 
 
@@ -140,7 +140,7 @@ def _refuse_contradictions(answers: set[ReportedSymptom]) -> None:
 
 
 def _unknown_symptom(symptom: str, definitions: Mapping[str, SymptomDefinition]) -> InvalidValueError:
-    near = difflib.get_close_matches(symptom, list(definitions), n=3, cutoff=0.0)
+    near = nearest_symptoms(symptom, definitions)
     return InvalidValueError(
         f"symptom: {symptom!r} is not in the knowledge base; did you mean {', '.join(near)}?",
         code="unknown_symptom",

@@ -60,6 +60,9 @@ class ForwardModelConfiguration:
         explained_saturation: a symptom counts as explained from this share of its possible effect on, which
             a fifth of its strongest region reaches.
         unexplained_leaks: a symptom counts as unexplained below this many leaks.
+        largest_reach: a region passes at most this share of what it does itself on to a neighbour. Without it a
+            site of a few voxels (the optic chiasm) gave most of its weight away, and an orbitofrontal tumour
+            explained a bitemporal hemianopia fully; textbooks know that field from the chiasm (page not checked).
     """
 
     leak: float = 0.006
@@ -69,6 +72,7 @@ class ForwardModelConfiguration:
     ictal_side_confusion: float = 0.12
     explained_saturation: float = 0.35
     unexplained_leaks: float = 3.0
+    largest_reach: float = 0.3
 
 
 class SymptomForwardModel:
@@ -103,7 +107,9 @@ class SymptomForwardModel:
             InvalidValueError: a symptom names a region that no site has.
         """
         self.configuration = configuration
-        self.proximity = np.eye(len(sites)) if proximity is None else proximity
+        self.proximity = (
+            np.eye(len(sites)) if proximity is None else bounded_reach(proximity, configuration.largest_reach)
+        )
         self.symptom_ids = tuple(definitions)
         self.sites = tuple(sites)
         self.position = {symptom: index for index, symptom in enumerate(self.symptom_ids)}
@@ -135,6 +141,14 @@ class SymptomForwardModel:
     def probabilities(self, saturation: np.ndarray, ceilings: np.ndarray | np.floating) -> np.ndarray:
         """P(symptom | lesion) from saturations and ceilings that broadcast against each other."""
         return 1.0 - (1.0 - self.configuration.leak) * (1.0 - ceilings * saturation)
+
+
+def bounded_reach(proximity: np.ndarray, largest: float) -> np.ndarray:
+    """(sites, sites) whose rows keep their diagonal and give each neighbour at most ``largest`` times that."""
+    own = np.diag(proximity)
+    bounded: np.ndarray = np.minimum(proximity, largest * own[:, None])
+    np.fill_diagonal(bounded, own)
+    return bounded
 
 
 def reaching(weights: np.ndarray, proximity: np.ndarray) -> np.ndarray:

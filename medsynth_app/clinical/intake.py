@@ -6,7 +6,6 @@ records, or names the field that is wrong. What is doubtful but usable becomes a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -20,6 +19,7 @@ from medsynth_app.clinical.symptom_model import (
     SymptomDefinition,
     SymptomState,
 )
+from medsynth_app.clinical.symptom_names import nearest_symptoms
 from medsynth_app.errors import InvalidValueError, MalformedRequestError
 
 ADULT_AGE = 18
@@ -238,7 +238,7 @@ def _symptom(written: Any, field: str, definitions: Mapping[str, SymptomDefiniti
         if isinstance(written, str) and written.isidentifier() and len(written) <= 60
         else "a text"
     )  # noqa: PLR2004
-    near = difflib.get_close_matches(str(written), definitions, n=3, cutoff=0.3) or sorted(definitions)[:3]
+    near = nearest_symptoms(str(written), definitions)
     raise InvalidValueError(
         f"{field}: {shown} is not a known symptom; nearest are {', '.join(near)}", code="unknown_symptom"
     )

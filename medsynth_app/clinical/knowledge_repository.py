@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,7 +13,9 @@ from medsynth_app.clinical.intake import Onset
 from medsynth_app.clinical.korean import normalise
 from medsynth_app.clinical.lay_vocabulary import LayTerm
 from medsynth_app.clinical.red_flags import RedFlag
+from medsynth_app.clinical.story import Story, StoryReader
 from medsynth_app.clinical.symptom_model import LateralityRule, SymptomDefinition, SymptomKind
+from medsynth_app.clinical.symptom_names import nearest_symptoms
 from medsynth_app.clinical.tables import (
     LayTermRow,
     LinkRow,
@@ -118,6 +119,7 @@ class KnowledgeRepository:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._phrase_index: PhraseIndex | None = None
+        self._story_reader: StoryReader | None = None
 
     def knowledge_version(self) -> dict[str, Any]:
         """Version and checksum of the knowledge base, for reports and the audit."""
@@ -153,7 +155,7 @@ class KnowledgeRepository:
             if row is not None:
                 return _symptom(row)
             known = list(session.scalars(select(SymptomRow.id)))
-        near = difflib.get_close_matches(identifier, known, n=3, cutoff=0.3) or sorted(known)[:3]
+        near = nearest_symptoms(identifier, known)
         raise NotFoundError(f"symptom: not known; nearest are {', '.join(near)}", code="unknown_symptom")
 
     def symptoms_named(self, text: str, limit: int = 10) -> tuple[Symptom, ...]:
@@ -212,6 +214,17 @@ class KnowledgeRepository:
             InvalidValueError: the phrase is empty or too long.
         """
         return self.phrase_index().understand(text, limit)
+
+    def read_story(self, text: str) -> Story:
+        """What a patient's story means: findings with answer, side and onset, questions, what was not understood.
+
+        Raises:
+            InvalidValueError: the story is empty or too long.
+        """
+        if self._story_reader is None:
+            asked = {each.id: each.side_asked.split("(")[0].strip() or "none" for each in self.symptoms()}
+            self._story_reader = StoryReader(self.phrase_index(), asked)
+        return self._story_reader.read(text)
 
     def regions(self) -> tuple[BrainRegion, ...]:
         """All brain regions, by code."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from medsynth_app.clinical.intake import Answer, Intake, Onset
+from medsynth_app.imaging.brain_regions import Lobe
 
 EMERGENCY_EN = "Go to an emergency department now."
 EMERGENCY_KO = "지금 바로 응급실로 가십시오."
@@ -43,6 +44,33 @@ class RedFlag:
         return not self.onset or bool(begun & set(self.onset))
 
 
-def raised_flags(intake: Intake, flags: Iterable[RedFlag]) -> tuple[RedFlag, ...]:
-    """The signs that a form shows, in the order of the knowledge base."""
-    return tuple(flag for flag in flags if flag.is_raised_by(intake))
+POSTERIOR_FOSSA = RedFlag(
+    id="posterior_fossa_vomiting",
+    all_of=("nausea_vomiting",),
+    onset=(),
+    rapidly_worse=False,
+    text_en="Vomiting with a lesion or signs of the cerebellum: the way of the cerebrospinal fluid may be closing",
+    text_ko="소뇌 병변 또는 소뇌 증상과 구토: 뇌척수액 통로 폐쇄 위험",
+)
+"""Raised by vomiting with a mass in the cerebellum, or with a sign of it before any image is there (obstructive
+hydrocephalus: NICE NG127, suspected neurological conditions; textbook consensus, page not checked)."""
+_CEREBELLAR_SIGNS = (
+    "limb_ataxia", "truncal_ataxia", "gait_ataxia", "dysmetria", "dysdiadochokinesia", "intention_tremor"
+)  # fmt: skip
+
+
+def raised_flags(
+    intake: Intake, flags: Iterable[RedFlag], lobes: Collection[Lobe] = ()
+) -> tuple[RedFlag, ...]:
+    """The signs that a form shows, in the order of the knowledge base.
+
+    Args:
+        intake: the answers.
+        flags: of the knowledge base.
+        lobes: where the mask lies, as far as an image tells.
+    """
+    raised = [flag for flag in flags if flag.is_raised_by(intake)]
+    cerebellar = Lobe.CEREBELLUM in lobes or any(intake.has(sign) for sign in _CEREBELLAR_SIGNS)
+    if cerebellar and POSTERIOR_FOSSA.is_raised_by(intake):
+        raised.append(POSTERIOR_FOSSA)
+    return tuple(raised)

@@ -178,6 +178,10 @@ REASONS: dict[str, Words] = {
     "no_strong_symptom_explained": (
         "No strongly localising symptom is accounted for.", "강한 국소 증상 가운데 설명되는 것이 없습니다."
     ),
+    "strong_symptom_on_wrong_side": (
+        "A strong sign fits the mirrored mask and not this one: check the side of image and answers first.",
+        "강한 증상이 반대쪽 병변에만 맞습니다. 영상과 응답의 좌우를 먼저 확인하십시오.",
+    ),
     "interval_spans_classes": (
         "The interval reaches into another class; the weaker one is shown.",
         "구간이 다른 등급에 걸쳐 더 약한 등급을 표시합니다.",

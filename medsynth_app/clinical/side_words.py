@@ -70,6 +70,20 @@ _ENGLISH = {
         r"\b(?:both(?:\s+(?:sides|of\s+my))?|bilateral(?:ly)?|each\s+side|either\s+side)\b"
     ),
 }
+# "left" alone leaves the hand of "left hand" where it is
+_PLAIN_ENGLISH = {
+    BodySide.LEFT: re.compile(
+        rf"\b(?:left(?:[-\s](?:sided?|hand\s+side)\b)?|lt)\b{_NOT_ENGLISH_LEFT}(?<!nothing left)(?<!i left)"
+    ),
+    BodySide.RIGHT: re.compile(
+        rf"(?<!all )(?<!not )\b(?:right(?:[-\s](?:sided?|hand\s+side)\b)?|rt)\b{_NOT_ENGLISH_RIGHT}"
+    ),
+    BodySide.BOTH: _ENGLISH[BodySide.BOTH],
+}
+_SPOKEN_OF_SIDES = re.compile(
+    r"(?:왼쪽|좌)(?:이랑|과|와|하고|이|\s)*(?:오른쪽|우)[가-힣]*\s*(?:자꾸\s*)?(?:헷갈|구분|구별|혼동|분간)|좌우"
+    r"|(?:tell|know|mix|confus|muddl)\w*\b.{0,12}\bleft\b.{0,12}\bright\b|left[- ]right (?:confusion|disorientation)"
+)
 # "left hand" loses its hand if the hand is taken with the side: only these nouns are taken
 _HANDS = re.compile(r"\b(left|right)[-\s]hand\b(?!\s+side)")
 _CONFUSED = re.compile(
@@ -93,6 +107,38 @@ def mentioned_side(text: str) -> SideMention:
     prepared = _HANDS.sub(r"\1 side hand", text)
     found = {side for side in BodySide if _matches(side, prepared)}
     return SideMention(_resolve(found, prepared), named=bool(found), rest=_without_sides(prepared))
+
+
+@dataclass(frozen=True)
+class PlacedSide:
+    """A side word and where it stands.
+
+    Attributes:
+        side: LEFT, RIGHT or BOTH.
+        start: place of its first character.
+        end: place after its last one.
+    """
+
+    side: BodySide
+    start: int
+    end: int
+
+
+def placed_sides(text: str) -> tuple[PlacedSide, ...]:
+    """Every side word of a text with its place, first one first.
+
+    Args:
+        text: normalised phrase (NFC, lower case). Words about confusing left and right name no side.
+    """
+    found = [
+        PlacedSide(side, match.start(), match.end())
+        for table in (_KOREAN, _PLAIN_ENGLISH)
+        for side, pattern in table.items()
+        for match in pattern.finditer(text)
+    ]
+    spoken_of = [match.span() for match in _SPOKEN_OF_SIDES.finditer(text)]
+    kept = [each for each in found if not any(start <= each.start < end for start, end in spoken_of)]
+    return tuple(sorted(kept, key=lambda each: each.start))
 
 
 def _matches(side: BodySide, text: str) -> bool:

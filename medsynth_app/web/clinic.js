@@ -35,13 +35,34 @@ async function search() {
   const understood = await json(`${API}/symptoms/understand?lang=${currentLanguage()}`, {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ text }) }).catch((error) => ({ error }));
   if (understood.error) { place("candidates").replaceChildren(element("li", { class: "error" }, understood.error.message)); return; }
-  place("candidates").replaceChildren(...understood.candidates.map((candidate) => element("li", {},
-    element("button", { type: "button", onclick: () => add(candidate) }, `+ ${candidate.name}`))));
+  place("candidates").replaceChildren(...said(understood));
 }
-function add(candidate) {
-  reported = reported.filter((each) => each.id !== candidate.symptom);
-  reported.push({ id: candidate.symptom, name: candidate.name, state: candidate.negated ? "no" : "yes",
-    side: SIDES.includes(candidate.side) ? candidate.side : "unknown", onset: "unknown" });
+// What was understood: a button per finding, the questions with their answers, the words left over.
+function said({ findings, candidates, questions, not_understood: left }) {
+  const others = candidates.filter((each) => !findings.some((row) => row.id === each.symptom)).map((each) => ({
+    id: each.symptom, name: each.name, state: each.negated ? "denied" : "present", side: each.side, onset: "unknown" }));
+  const all = findings.length > 1 ? [element("li", {}, element("button", { type: "button", id: "add-all",
+    onclick: () => { findings.forEach(take); done(); } }, word("add_all", findings.length)))] : [];
+  return [...all, ...findings.map((row) => offered(row)), ...questions.map((each) => asked(each, findings)), ...others.map((row) => offered(row, "quiet")),
+    ...(left.length ? [element("li", { id: "not-understood" }, element("small", {}, word("not_understood", left.join(" / "))))] : [])];
+}
+function offered(row, kind = "") {
+  const side = row.side === "unknown" ? "" : ` · ${word(row.side)}`;
+  return element("li", { class: kind }, element("button", { type: "button", onclick: () => { take(row); done(); } },
+    `${row.state === "denied" ? `− ${word("no")}: ` : "+ "}${row.name}${side}`));
+}
+function asked(question, findings) {
+  const about = findings.find((row) => row.id === question.about);
+  const answer = (choice) => { findings.forEach((row) => take(row === about ? { ...row, ...choice } : row)); done(); };
+  return element("li", { class: "question" }, element("p", {}, question.text), element("div", { class: "row" },
+    ...question.choices.map((choice) => element("button", { type: "button", onclick: () => answer(choice) }, choice.label))));
+}
+function take(row) {
+  reported = reported.filter((each) => each.id !== row.id);
+  reported.push({ id: row.id, name: row.name, state: row.state === "denied" ? "no" : "yes",
+    side: SIDES.includes(row.side) ? row.side : "unknown", onset: ONSETS.includes(row.onset) ? row.onset : "unknown" });
+}
+function done() {
   place("phrase").value = "";
   place("candidates").replaceChildren();
   show();

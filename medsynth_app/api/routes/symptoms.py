@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
 from medsynth_app.api.dependencies import ClinicHere
-from medsynth_app.api.schemas import CandidateView, PhraseRequest, SymptomList, SymptomView, UnderstandingView
+from medsynth_app.api.schemas import (
+    CandidateView,
+    ChoiceView,
+    FindingView,
+    PhraseRequest,
+    QuestionView,
+    SymptomList,
+    SymptomView,
+    UnderstandingView,
+)
 from medsynth_app.clinical.fhir import questionnaire
-from medsynth_app.clinical.free_text import Understanding
+from medsynth_app.clinical.free_text import ACCEPTANCE_SCORE, LONGEST_PHRASE, Understanding
 from medsynth_app.clinical.knowledge_repository import Symptom
 from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.side_words import BodySide
+from medsynth_app.clinical.story import DENIED, Story
+from medsynth_app.clinical.story_questions import Question
 
 router = APIRouter(tags=["Clinic"])
 Language = Literal["ko", "en"]
@@ -28,21 +41,20 @@ def symptoms(
     repository = clinic.repository
     if not q.strip():
         return SymptomList(symptoms=[_view(each, lang) for each in repository.symptoms(kind)][:limit])
-    understood = repository.understand(q, limit=min(limit, 10))
+    understood = _understanding(q, min(limit, 10), repository, lang)
     known = {each.id: each for each in repository.symptoms(kind)}
     by_phrase = [each.symptom for each in understood.candidates]
     by_name = [each.id for each in repository.symptoms_named(q, limit)]
     found = [known[each] for each in dict.fromkeys([*by_phrase, *by_name]) if each in known]
     return SymptomList(
         symptoms=[_view(each, lang) for each in found[:limit]],
-        understanding=_understanding(understood, repository, lang),
+        understanding=understood,
     )
 
 
-@router.post("/symptoms/understand", summary="What a patient's phrase may mean, for the user to confirm")
+@router.post("/symptoms/understand", summary="What a patient's story means: findings, questions, the rest")
 def understand(request: PhraseRequest, clinic: ClinicHere, lang: Language = "en") -> UnderstandingView:
-    repository = clinic.repository
-    return _understanding(repository.understand(request.text, request.limit), repository, lang)
+    return _understanding(request.text, request.limit, clinic.repository, lang)
 
 
 @router.get("/questionnaire", summary="The intake form as a FHIR R4 Questionnaire")
@@ -56,23 +68,82 @@ def _view(symptom: Symptom, lang: Language) -> SymptomView:
     return SymptomView(name=name, **shared)
 
 
-def _understanding(understood: Understanding, repository: Repository, lang: Language) -> UnderstandingView:
+def _understanding(text: str, limit: int, repository: Repository, lang: Language) -> UnderstandingView:
+    story = repository.read_story(text)
     names = {each.id: each.name_ko if lang == "ko" else each.name_en for each in repository.symptoms()}
+    phrase = repository.understand(text[:LONGEST_PHRASE], limit)
+    candidates = _candidates(story, phrase, names)[:limit]
+    first = story.findings[0] if story.findings else None
     return UnderstandingView(
-        language=understood.language,
-        side=understood.side.value,
-        negated=understood.negated,
-        body_parts=list(understood.body_parts),
-        candidates=[
-            CandidateView(
-                symptom=each.symptom,
-                name=names.get(each.symptom, each.symptom),
-                score=round(each.score, 3),
-                matched=each.matched,
-                negated=each.negated,
+        language=phrase.language,
+        side=phrase.side.value if first is None or first.side is BodySide.UNKNOWN else first.side.value,
+        negated=phrase.negated if first is None else first.state == DENIED,
+        body_parts=list(phrase.body_parts),
+        candidates=candidates,
+        findings=[
+            FindingView(
+                id=each.id,
+                name=names.get(each.id, each.id),
+                state="denied" if each.state == DENIED else "present",
                 side=each.side.value,
-                needs_confirmation=each.needs_confirmation,
+                onset=each.onset.value,
+                course=list(each.course),
+                intensity=each.intensity,
+                confidence=each.confidence,
+                words=each.words,
             )
-            for each in understood.candidates
+            for each in story.findings
+        ],
+        questions=[_question(each, names, lang) for each in story.questions],
+        not_understood=list(story.not_understood),
+    )
+
+
+def _candidates(story: Story, phrase: Understanding, names: Mapping[str, str]) -> list[CandidateView]:
+    """The findings first, then what else a single phrase might mean; nothing where nothing was understood."""
+    asked = {each.about for each in story.questions}
+    matched = {each.symptom: each for each in phrase.candidates}
+    found = {
+        each.id: CandidateView(
+            symptom=each.id,
+            name=names.get(each.id, each.id),
+            score=round(max(each.confidence, matched[each.id].score if each.id in matched else 0.0), 3),
+            matched=matched[each.id].matched if each.id in matched else each.words,
+            negated=each.state == DENIED,
+            side=each.side.value,
+            needs_confirmation=each.confidence < ACCEPTANCE_SCORE or each.id in asked,
+        )
+        for each in story.findings
+    }
+    others = [
+        CandidateView(
+            symptom=each.symptom,
+            name=names.get(each.symptom, each.symptom),
+            score=round(each.score, 3),
+            matched=each.matched,
+            negated=each.negated,
+            side=each.side.value,
+            needs_confirmation=True,
+        )
+        for each in phrase.candidates
+        if found and each.symptom not in found
+    ]
+    return [*found.values(), *others]
+
+
+def _question(question: Question, names: Mapping[str, str], lang: Language) -> QuestionView:
+    korean = lang == "ko"
+    return QuestionView(
+        kind=question.kind,
+        about=question.about,
+        text=question.text_ko if korean else question.text_en,
+        choices=[
+            ChoiceView(
+                label=each.label_ko if korean else each.label_en,
+                id=each.id,
+                name=names.get(each.id, each.id),
+                side=each.side,
+            )
+            for each in question.choices
         ],
     )
