@@ -19,6 +19,12 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_table_of_generated_images(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests generate is noted apart from what the user generates; servers that tests start inherit it."""
+    os.environ["MEDSYNTH_GENERATED"] = str(tmp_path_factory.mktemp("generated") / "generated.db")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout."""

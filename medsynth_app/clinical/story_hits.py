@@ -166,11 +166,7 @@ def _lists_forward(text: str, clauses: Sequence[Clause], hits: Sequence[Hit]) ->
         if hit.denied or not before.denied or before.cue.function or hit.cue.function:
             continue
         between = text[before.end : hit.start]
-        if re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |of |my |the )*", between):
-            settled[at] = replace(hit, denied=True)
-        elif re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit):
-            settled[at] = replace(hit, denied=True)
-        elif re.fullmatch(r"\s*,\s*", between) and re.match(
+        if re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |of |my |the )*", between) or re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit) or re.fullmatch(r"\s*,\s*", between) and re.match(
             r"[^.;]{0,60}?\b(?:or|nor)\b(?!\s+\w+\s+(?:is|are|has|have)\b)", text[hit.end :]
         ):
             settled[at] = replace(hit, denied=True)

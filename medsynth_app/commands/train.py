@@ -13,7 +13,9 @@ import typer
 from medsynth_app.commands import train_synthesis
 from medsynth_app.commands.results import TrainingDisplay, console, show_left_out
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import find_cases, look_for_cases
+from medsynth_app.imaging.cases import CaseFiles, find_cases, look_for_cases
+from medsynth_app.imaging.generated_voxels import generated_here
+from medsynth_app.imaging.same_images import digests_of_cases, is_marked_case, same_examination
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import load_cases
 from medsynth_app.segmentation.distributed import launch
@@ -109,12 +111,40 @@ def brain_tumor_segmentation(
         raise InvalidValueError(
             f"missing_sequence: {missing_sequence!r} must be one of {', '.join(MISSING_SEQUENCE)}"
         )
+    check_validation_cases(cases, held_out)
     blanks = len(chosen) - 1 if missing_sequence == "blank" else 0
     run = Run(
         cases_dir, folder, tuple(sorted(held_out)), blanks, configuration, initial_weights, device, mlflow_uri
     )  # fmt: skip
     processes = torch.cuda.device_count() if device is None else 1
     launch(_train, max(processes, 1), run)
+
+
+def check_validation_cases(cases: list[CaseFiles], held_out: set[str]) -> None:
+    """Validation cases are real, and none is a training case under another name.
+
+    Raises:
+        InvalidValueError: names those that are not.
+    """
+    if not held_out:
+        return
+    digests = digests_of_cases(cases)
+    table = generated_here()
+    generated = [
+        case.name
+        for case in cases
+        if case.name in held_out and (is_marked_case(case) or table.find(digests[case.name]) is not None)
+    ]
+    if generated:
+        raise InvalidValueError(f"validation: {', '.join(generated)} are synthetic; only real cases validate")
+    same = same_examination(digests)
+    training = {same[case.name]: case.name for case in cases if case.name not in held_out}
+    twice = [f"{name} and {training[same[name]]}" for name in sorted(held_out) if same[name] in training]
+    if twice:
+        raise InvalidValueError(
+            f"validation: {'; '.join(twice)} hold the same images; a case that is trained on cannot validate: "
+            "take one of the two away, or name both"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Marks that tell a synthetic NIfTI image from a patient's.
 
 Two places carry the mark: the header's ``descrip`` (80 bytes; it survives a rewrite by ITK, SimpleITK and
-3D Slicer) and a header extension with the whole record as JSON (kept by nibabel, dropped by ITK).
+3D Slicer, in NRRD as the key/value pairs ``descrip`` and ``ITK_FileNotes``) and a header extension with the whole
+record as JSON (kept by nibabel, dropped by ITK). All text that other tools keep is looked at. An image whose header
+was taken away altogether is known by its voxels (``generated_voxels``).
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ MARK_KEY = "medsynth_synthetic"
 """Key of the record in NIfTI extensions, NRRD key/value pairs and PNG text chunks."""
 UNKNOWN = "unknown"
 _SHORT_TEXT = re.compile(SYNTHETIC_PREFIX + r" MedSynth (\S+) (\S+) seed=(\d+)")
+TEXT_FIELDS = ("descrip", "aux_file", "intent_name", "db_name")
+"""Fields of a NIfTI header that hold text; tools keep or copy some and overwrite others."""
 HEADER_BYTES = 1 << 16
 """Where NRRD and PNG files keep theirs."""
 
@@ -107,8 +111,8 @@ def mark_synthetic(image: nib.Nifti1Image, mark: SyntheticMark) -> None:
 
 
 def is_synthetic(image: nib.Nifti1Image) -> bool:
-    """Whether the header says that the image is synthetic, in either place."""
-    return _descrip(image).startswith(SYNTHETIC_PREFIX) or read_mark(image) is not None
+    """Whether the header says that the image is synthetic, in any place."""
+    return _marked_text(image) is not None or read_mark(image) is not None
 
 
 def is_marked_synthetic(path: Path) -> bool:
@@ -116,7 +120,9 @@ def is_marked_synthetic(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             start = file.read(HEADER_BYTES)
-        if start.startswith((b"NRRD", b"\x89PNG")):
+        if start.startswith(b"NRRD"):
+            return any(_is_marking(key, value) for key, value in _nrrd_pairs(start))
+        if start.startswith(b"\x89PNG"):
             return MARK_KEY.encode() in start
         image: Any = open_nifti(path, path.name)
         return is_synthetic(image)
@@ -125,17 +131,22 @@ def is_marked_synthetic(path: Path) -> bool:
 
 
 def mark_of_file(path: Path) -> SyntheticMark | None:
-    """The mark of a NIfTI file, for what is derived from it; None where it has none of ours.
+    """The mark of a NIfTI or NRRD file, for what is derived from it; None where it has none of ours.
 
     Where ITK dropped the record, what ``descrip`` says is left of it.
     """
     try:
+        with open(path, "rb") as file:
+            start = file.read(HEADER_BYTES)
+        if start.startswith(b"NRRD"):
+            return _mark_of_pairs(_nrrd_pairs(start))
         image: Any = open_nifti(path, path.name)
     except (MedSynthError, ImageFileError, OSError, EOFError, ValueError, zlib.error):
         return None
     record = read_mark(image)
     mark = None if record is None else _mark_of_record(record)
-    return mark or _mark_of_text(_descrip(image))
+    text = _marked_text(image)
+    return mark or (None if text is None else _mark_of_text(text))
 
 
 def _mark_of_record(record: Mapping[str, Any]) -> SyntheticMark | None:
@@ -156,8 +167,39 @@ def _mark_of_text(text: str) -> SyntheticMark | None:
     return SyntheticMark(told[2], told[1], int(told[3])) if told else SyntheticMark(UNKNOWN, UNKNOWN, 0)
 
 
-def _descrip(image: nib.Nifti1Image) -> str:
-    return bytes(image.header["descrip"].tobytes()).split(b"\0")[0].decode("latin-1")
+def _marked_text(image: nib.Nifti1Image) -> str | None:
+    """The first text of the header that says SYNTHETIC, None where none does."""
+    for name in TEXT_FIELDS:
+        if name in image.header:
+            text = bytes(image.header[name].tobytes()).split(b"\0")[0].decode("latin-1")
+            if text.startswith(SYNTHETIC_PREFIX):
+                return text
+    return None
+
+
+def _nrrd_pairs(start: bytes) -> list[tuple[str, str]]:
+    """Key/value pairs in the header at the start of an NRRD file."""
+    header = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0]
+    lines = re.split(r"[\r\n]+", header.decode("utf-8", "replace"))
+    return [(key.strip(), value) for key, separator, value in (line.partition(":=") for line in lines) if separator]
+
+
+def _is_marking(key: str, value: str) -> bool:
+    return key == MARK_KEY or value.lstrip().startswith(SYNTHETIC_PREFIX)
+
+
+def _mark_of_pairs(pairs: list[tuple[str, str]]) -> SyntheticMark | None:
+    told = [(key, value) for key, value in pairs if _is_marking(key, value)]
+    for key, value in told:
+        try:
+            mark = _mark_of_record(json.loads(value)) if key == MARK_KEY else None
+        except (ValueError, TypeError, AttributeError):
+            continue
+        if mark is not None:
+            return mark
+    texts = [value.strip() for key, value in told if key != MARK_KEY]
+    full = next((text for text in texts if _SHORT_TEXT.fullmatch(text)), SYNTHETIC_PREFIX)
+    return _mark_of_text(full) if told else None
 
 
 def read_mark(image: nib.Nifti1Image) -> dict[str, Any] | None:

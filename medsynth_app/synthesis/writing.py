@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file, whole_folder
+from medsynth_app.imaging.generated_voxels import generated_here
 from medsynth_app.imaging.labels import write_label
 from medsynth_app.imaging.marking import MARK_KEY, SYNTHETIC_PREFIX, SyntheticMark, synthetic_nifti
 from medsynth_app.synthesis.generator import Synthetic
@@ -33,11 +34,12 @@ def default_ending(is_picture: bool) -> str:
 
 
 def write_synthetic(result: Synthetic, path: Path) -> None:
-    """Write the image by the ending of ``path``; the file appears whole or not at all.
+    """Write the image by the ending of ``path``; the file appears whole or not at all, and is known by its voxels.
 
     Raises:
         InvalidValueError: an ending that this image cannot have.
     """
+    remember_voxels(result)
     if result.is_picture:
         write_picture(result.array, result.mark, path)
     else:
@@ -127,6 +129,7 @@ def write_case(result: Synthetic, folder: Path, name: str) -> Path:
         return path
     if (folder / name).exists():
         raise InvalidValueError(f"name: a case {name!r} exists already, choose another name")
+    remember_voxels(result)
     with whole_folder(folder / name) as beside:
         for channel, path in channel_files(result, beside, name).items():
             write_volume(result.array[result.channels.index(channel)][None], _affine(result), result.mark, path)
@@ -138,6 +141,7 @@ def write_case(result: Synthetic, folder: Path, name: str) -> Path:
 
 def write_sequences(result: Synthetic, folder: Path) -> tuple[dict[str, Path], Path | None]:
     """Channel -> file, and the canonical label, in a folder; what the datastore takes as a new case."""
+    remember_voxels(result)
     files = channel_files(result, folder, "image")
     for channel, path in files.items():
         write_volume(result.array[result.channels.index(channel)][None], _affine(result), result.mark, path)
@@ -146,6 +150,12 @@ def write_sequences(result: Synthetic, folder: Path) -> tuple[dict[str, Path], P
     label = folder / "label.nii.gz"
     write_label(result.label, _affine(result), label, result.mark)
     return files, label
+
+
+def remember_voxels(result: Synthetic) -> None:
+    """Note what leaves MedSynth, so that it is known again when its header is gone (`generated_voxels`)."""
+    images = [result.array, *result.frames] if result.is_picture else list(result.array)
+    generated_here().remember(images, result.mark)
 
 
 def channel_files(result: Synthetic, folder: Path, name: str) -> dict[str, Path]:
@@ -177,4 +187,5 @@ def _nrrd_header(voxels: np.ndarray, affine: np.ndarray, mark: SyntheticMark) ->
         "kinds": kinds,
         "encoding": "gzip",
     }
-    return {**header, **_texts(mark), "synthetic": SYNTHETIC_PREFIX}
+    # ITK keeps its file notes when it writes another kind of file: in NIfTI they become ``descrip``.
+    return {**header, **_texts(mark), "synthetic": SYNTHETIC_PREFIX, "ITK_FileNotes": mark.short_text}

@@ -43,9 +43,11 @@ from medsynth_app.errors import (
 from medsynth_app.files import file_digest, whole_file, whole_folder
 from medsynth_app.imaging.cases import CaseFiles, image_stem
 from medsynth_app.imaging.folder_entries import read_folder
+from medsynth_app.imaging.generated_voxels import generated_here
 from medsynth_app.imaging.labels import SubmittedLabel, read_label, write_label
 from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
+from medsynth_app.imaging.same_images import file_digests
 from medsynth_app.imaging.studies import (
     PICTURE_ENDINGS,
     Study,
@@ -56,6 +58,7 @@ from medsynth_app.imaging.studies import (
     name_and_file,
     open_study,
 )
+from medsynth_app.imaging.voxel_digest import channel_digests
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 logger = logging.getLogger(__name__)
@@ -115,6 +118,7 @@ class CaseDatastore(LocalDatastore):
         self._listing = StudyListing()
         self._label_times: tuple[int, ...] = ()
         self._told: set[tuple[str, str]] = set()
+        self._marked: dict[tuple[str, int], bool] = {}
         self._last_look = 0.0
         self._mutex = threading.RLock()
         self._looking = threading.Lock()
@@ -228,13 +232,38 @@ class CaseDatastore(LocalDatastore):
         model = self._datastore.objects.get(image_id)
         if model is None:
             return False
-        if "synthetic" not in model.image.info:
-            # Files that came into the folder by hand carry the mark in their header only.
-            try:
-                model.image.info["synthetic"] = is_marked_synthetic(self.display_file(image_id))
-            except MedSynthError:
-                return False  # a case without readable files is explained where it is opened
-        return bool(model.image.info["synthetic"])
+        if model.image.info.get("synthetic"):
+            return True
+        # Files that came into the folder by hand carry the mark in their header only.
+        try:
+            key = (image_id, self.study(image_id).path.stat().st_mtime_ns)
+            if key not in self._marked:
+                self._marked[key] = any(map(is_marked_synthetic, self._image_files(image_id)))
+            return self._marked[key]
+        except (MedSynthError, OSError):
+            return False  # a case without readable files is explained where it is opened
+
+    def find_out_synthetic(self, image_id: str) -> bool:
+        """As ``is_synthetic``, by the voxels too, if anything was ever generated here: the images are read for it.
+
+        What is found out is noted, so that nobody needs to find it out again.
+        """
+        if self.is_synthetic(image_id):
+            return True
+        table = generated_here()
+        if table.is_empty() or image_id not in self._datastore.objects:
+            return False
+        try:
+            mark = table.find(digest for path in self._image_files(image_id) for digest in file_digests(path))
+        except (MedSynthError, OSError):
+            return False  # as above
+        if mark is None:
+            return False
+        if not self.read_only:
+            with self._changing():
+                self._model(image_id).image.info["synthetic"] = mark.as_dict()
+        logger.warning("a case without a mark was generated here: it is taken for synthetic")
+        return True
 
     def examination(self, image_id: str) -> str:
         """What two annotators must not work on at once: here the case itself."""
@@ -295,8 +324,9 @@ class CaseDatastore(LocalDatastore):
         source = Path(image_filename)
         ending = _image_ending(source.name)
         name, stem = name_and_file(image_id or image_stem(source.name))
+        mark = None
         if ending in IMAGE_ENDINGS:
-            read_volume(source, name)
+            mark = generated_here().find(channel_digests(read_volume(source, name)))
         target = self.root / f"{stem}{ending}"
         with self._changing(writes_index=False):
             if name in self._studies:
@@ -310,6 +340,8 @@ class CaseDatastore(LocalDatastore):
                     shutil.copyfile(source, beside)
                 self._studies[name] = Study(name, target, False)
                 info = {**finite(image_info), **self._basic_info(self._studies[name])}
+                if mark is not None:
+                    info.setdefault("synthetic", mark.as_dict())
                 self._datastore.objects[name] = ImageLabelModel(image=DataModel(ext=ending, info=info))
         return name
 

@@ -236,6 +236,10 @@ class DicomCaseDatastore(CaseDatastore):
         """Whether the images say that they are generated."""
         return image_id in self._listed and self._archive.series_facts(self._listed[image_id]).synthetic
 
+    def find_out_synthetic(self, image_id: str) -> bool:
+        """What its images say: a DICOM image that was made here is marked, and holds other voxels than its source."""
+        return self.is_synthetic(image_id)
+
     def examination(self, image_id: str) -> str:
         """The study: its series show one head."""
         listed = self._listed.get(image_id)

@@ -106,9 +106,7 @@ class AnnotationRounds:
         until = now + 60.0 * int(values["lease_minutes"])
         store = self._datastore()
         with self._mutex:  # a label that comes back meanwhile waits, so that its case is not handed out again
-            candidates, own = self._candidates(store, request, annotator, now)
-            picks = self._ranked(strategy, request, candidates, count, store)
-            picks += [Pick(name, 0.0, 0.0, None) for name in own]
+            picks = self._picks(strategy, request, annotator, now, count)
             wanted = [(pick.name, store.examination(pick.name)) for pick in picks]
             leases = self.leases.take(wanted, annotator, count, now, until)
         self._worker.wake()
@@ -117,6 +115,18 @@ class AnnotationRounds:
         by_name = {pick.name: pick for pick in picks}
         cases = [_shown_case(by_name[lease.case], lease) for lease in leases]
         return {"id": leases[0].case, "ids": [lease.case for lease in leases], "cases": cases, "warnings": warnings}
+
+    def _picks(
+        self, strategy: RankingStrategy, request: Mapping[str, Any], annotator: str, now: float, count: int
+    ) -> list[Pick]:
+        """The best cases; one that turns out to be synthetic by its voxels makes room for the next."""
+        store = self._datastore()
+        while True:
+            candidates, own = self._candidates(store, request, annotator, now)
+            picks = self._ranked(strategy, request, candidates, count, store)
+            found_out = {pick.name for pick in picks if store.find_out_synthetic(pick.name)}
+            if not found_out:
+                return picks + [Pick(name, 0.0, 0.0, None) for name in own]
 
     def _candidates(
         self, store: CaseDatastore, request: Mapping[str, Any], annotator: str, now: float

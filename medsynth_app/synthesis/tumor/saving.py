@@ -10,6 +10,7 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError, StaleError
 from medsynth_app.files import whole_folder
+from medsynth_app.imaging.generated_voxels import generated_here
 from medsynth_app.imaging.marking import synthetic_nifti
 from medsynth_app.synthesis.tumor.generator import TumorCase
 from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, Modality
@@ -41,6 +42,7 @@ def save_tumor_case(case: TumorCase, studies: Path, name: str) -> Path:
     target = studies / name
     if target.exists():
         raise StaleError(f"name: a case {name!r} exists already, choose another name")
+    generated_here().remember(case.images.array, case.mark)
     with whole_folder(target) as beside:
         for suffix, array in _arrays(case).items():
             image = synthetic_nifti(array, case.images.affine, case.mark)

@@ -107,3 +107,65 @@ def test_a_record_that_somebody_made_up_is_no_mark_and_no_defect(tmp_path: Path,
     image.header.extensions.append(nib.nifti1.Nifti1Extension(EXTENSION_CODE, text))
     nib.save(image, tmp_path / "x.nii.gz")
     assert mark_of_file(tmp_path / "x.nii.gz") is None
+
+
+# ---- what other tools keep ----
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Path:
+    array = np.random.default_rng(0).random((6, 7, 8)).astype(np.float32)
+    nib.save(synthetic_nifti(array, np.diag([1.0, 2.0, 3.0, 1.0]), SyntheticMark("g", "1.2", 3)), tmp_path / "a.nii.gz")
+    return tmp_path / "a.nii.gz"
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii", ".nii.gz"])
+def test_the_mark_survives_simpleitk(marked: Path, tmp_path: Path, ending: str) -> None:
+    import SimpleITK as sitk  # noqa: PLC0415 - slow
+
+    again = tmp_path / f"again{ending}"
+    sitk.WriteImage(sitk.ReadImage(str(marked)), str(again))
+    assert is_marked_synthetic(again)
+    found = mark_of_file(again)
+    assert found is not None
+    assert (found.generator, found.version, found.seed) == ("g", "1.2", 3)
+
+
+def test_the_mark_of_our_own_nrrd_survives_as_nifti(tmp_path: Path) -> None:
+    import SimpleITK as sitk  # noqa: PLC0415 - slow
+
+    from medsynth_app.synthesis.writing import write_volume  # noqa: PLC0415
+
+    array = np.random.default_rng(0).random((1, 6, 7, 8)).astype(np.float32)
+    write_volume(array, np.eye(4), SyntheticMark("g", "1.2", 3, {"a": 1}), tmp_path / "a.nrrd")
+    found = mark_of_file(tmp_path / "a.nrrd")
+    assert found is not None
+    assert found.conditions == {"a": 1}
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nrrd")), str(tmp_path / "b.nii"))
+    assert is_marked_synthetic(tmp_path / "b.nii")
+
+
+@pytest.mark.parametrize("field", ["descrip", "aux_file", "intent_name", "db_name"])
+def test_a_mark_in_any_text_field_counts(tmp_path: Path, field: str) -> None:
+    image = nib.Nifti1Image(np.zeros((3, 3, 3), np.float32), np.eye(4))
+    image.header[field] = b"SYNTHETIC x"
+    nib.save(image, tmp_path / "a.nii")
+    assert is_marked_synthetic(tmp_path / "a.nii")
+    assert mark_of_file(tmp_path / "a.nii") is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "synthetic"),
+    [
+        (b"descrip:=SYNTHETIC MedSynth 1.0 g seed=1", True),
+        (b"any key:= SYNTHETIC", True),
+        (b"medsynth_synthetic:=not json", True),
+        (b"medsynth_synthetic:={\"generator\": 1}", True),
+        (b"note:=not SYNTHETIC", False),
+        (b"# SYNTHETIC", False),
+    ],
+)
+def test_key_value_pairs_of_an_nrrd(tmp_path: Path, line: bytes, synthetic: bool) -> None:
+    (tmp_path / "a.nrrd").write_bytes(b"NRRD0004\ntype: float\n" + line + b"\nsizes: 1 1 1\n\nx:=SYNTHETIC")
+    assert is_marked_synthetic(tmp_path / "a.nrrd") is synthetic
+    assert (mark_of_file(tmp_path / "a.nrrd") is not None) is synthetic

@@ -99,6 +99,8 @@ class CaseAssessment:
         return _one_of_each(store, [*unlabelled, *labelled])[: store.largest_background_batch]
 
     def _assess(self, store: CaseDatastore, name: str, key: str) -> None:
+        if store.find_out_synthetic(name):
+            return  # it is in no list from now on
         signature = store.signature(name)
         checksum = self._cache.checksum(name, signature, lambda: store.checksum(name))
         if self._cache.has(checksum, key):

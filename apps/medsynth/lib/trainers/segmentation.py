@@ -23,6 +23,7 @@ from medsynth_app.active_learning.rounds import RoundsRecord, Training
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.same_images import digests_of_cases, same_examination
 from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.dataset import LabelledCase, load_cases
@@ -135,16 +136,18 @@ class BrainTumorSegmentationTrainTask(TrainTask):
     ) -> tuple[int, list[LabelledCase], list[LabelledCase]]:
         """Number of labelled cases, training cases, validation cases; generated cases never validate."""
         names = datastore.get_labeled_images()
-        synthetic = {name for name in names if datastore.is_synthetic(name)}
+        synthetic = {name for name in names if datastore.find_out_synthetic(name)}
         if not options["use_synthetic"]:
             names = [name for name in names if name not in synthetic]
         if not names:
             raise InvalidValueError("train: no case has a final label yet; submit labels first")
         real = [name for name in names if name not in synthetic]
         split = datastore.root / OWN_FOLDER / "validation_cases.json"
-        kept = fixed_validation(split, real, float(options["val_split"]))
+        cases = _readable_cases(datastore, names)
+        digests = digests_of_cases([case for case in cases if case.name not in synthetic])
+        kept = fixed_validation(split, real, float(options["val_split"]), same_examination(digests))
         modalities = self.current.get()[1].modalities
-        loaded = load_cases(_readable_cases(datastore, names), modalities)
+        loaded = load_cases(cases, modalities)
         training = [case for case in loaded if case.name not in kept]
         return len(real), training, [case for case in loaded if case.name in kept]
 

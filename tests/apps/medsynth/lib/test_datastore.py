@@ -19,6 +19,8 @@ from lib.activelearning.random import RandomStrategy
 from lib.datastore import CaseDatastore, check_tag
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, StaleError, UnsupportedKindError
+from medsynth_app.imaging.generated_voxels import generated_here
+from medsynth_app.imaging.marking import SyntheticMark, is_marked_synthetic, mark_synthetic
 
 SECONDS_FOR_5000_CASES = 5.0
 
@@ -459,3 +461,52 @@ def test_killed_writer_leaves_a_readable_index(studies: Path) -> None:
     assert seen > 0, "no writer got as far as writing"
     assert list(studies.glob("datastore_v2.broken*")) == []
     CaseDatastore(studies).update_image_info("plain", {"after": True})
+
+
+# ---- synthetic without a mark --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def without_header(tmp_path: Path, build: Any) -> Any:
+    """A generated FLAIR, its header taken away and turned, as NRRD."""
+    import SimpleITK as sitk  # noqa: PLC0415 - slow
+
+    def make(seed: int) -> Path:
+        array = build.head(seed=seed).volume.array[0]
+        generated_here().remember([array], SyntheticMark("tumor_case_synthesis", "1", seed))
+        image = build.nifti(tmp_path / "g.nii.gz", array, np.diag([1.0, 2.0, 3.0, 1.0]))
+        target = tmp_path / f"bare{seed}.nrrd"
+        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(image)), "PSR"), str(target))
+        assert not is_marked_synthetic(target)
+        return target
+
+    return make
+
+
+def test_an_uploaded_image_is_known_by_its_voxels(store: CaseDatastore, without_header: Any) -> None:
+    store.add_image("real looking", str(without_header(501)), {})
+    assert store.is_synthetic("real looking")
+    assert "real looking" not in store.get_unlabeled_images()
+    assert CaseDatastore(store.root).is_synthetic("real looking")
+    assert store.get_image_info("real looking")["synthetic"]["seed"] == 501
+
+
+def test_an_image_put_into_the_folder_is_found_out_and_stays_so(
+    store: CaseDatastore, studies: Path, without_header: Any
+) -> None:
+    (studies / "byhand.nrrd").write_bytes(without_header(502).read_bytes())
+    store.refresh()
+    assert not store.is_synthetic("byhand"), "nobody has read it yet"
+    assert store.find_out_synthetic("byhand")
+    assert "byhand" not in store.get_unlabeled_images()
+    assert CaseDatastore(studies).is_synthetic("byhand")
+    assert not any(store.find_out_synthetic(name) for name in ("plain", "labelled", "stacked"))
+
+
+@pytest.mark.parametrize("sequence", ["t1", "t1ce", "t2"])
+def test_a_mark_on_any_sequence_counts(store: CaseDatastore, studies: Path, sequence: str) -> None:
+    path = studies / "plain" / f"plain_{sequence}.nii.gz"
+    image: Any = nib.load(path)
+    mark_synthetic(image, SyntheticMark("g", "1", 1))
+    nib.save(image, path)
+    assert CaseDatastore(studies).is_synthetic("plain")

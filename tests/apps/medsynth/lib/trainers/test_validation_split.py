@@ -53,3 +53,28 @@ def test_broken_file_is_chosen_anew(tmp_path: Path, content: str) -> None:
     kept = fixed_validation(tmp_path / "v.json", NAMES, 0.2)
     assert len(kept) == 8
     assert json.loads((tmp_path / "v.json").read_text()) == {name: name in kept for name in NAMES}
+
+
+def test_two_names_of_one_case_have_one_role(tmp_path: Path) -> None:
+    names = [f"case {n}" for n in range(20)]
+    same = {name: names[n // 2] if n % 2 == 0 else names[(n - 1) // 2] for n, name in enumerate(names)}
+    kept = fixed_validation(tmp_path / "roles.json", names, 0.5, same)
+    assert 8 <= len(kept) <= 12
+    for name in names:
+        assert {other in kept for other in names if same[other] == same[name]} == {name in kept}
+
+
+def test_another_name_of_a_training_case_that_comes_later_trains(tmp_path: Path) -> None:
+    file = tmp_path / "roles.json"
+    names = [f"case {n}" for n in range(10)]
+    kept = fixed_validation(file, names, 0.5)
+    for name in names:
+        copy = f"{name} copy"
+        assert (copy in fixed_validation(file, [*names, copy], 0.9, {copy: name})) == (name in kept)
+
+
+def test_a_validation_case_found_to_be_a_training_case_validates_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "roles.json"
+    file.write_text('{"a": true, "b": false, "c": true}')
+    assert fixed_validation(file, ["a", "b", "c"], 0.5, {"a": "a", "b": "a"}) == {"c"}
+    assert fixed_validation(file, ["a", "b", "c"], 0.5) == {"c"}, "it is noted"
