@@ -241,7 +241,7 @@ def read_on_grid(path: Path, image: Volume, name: str = "label") -> np.ndarray:
     label = read_volume(path, name)
     if label.array.shape[0] != 1:
         raise InvalidValueError(f"{name}: must be one label map, has {label.array.shape[0]} channels")
-    return whole_values(_on_grid(label, image, name, may_be_cropped=True).array[0], name)
+    return whole_values(_on_grid(label, image, name, may_be_cropped=False).array[0], name)
 
 
 def _read(path: Path, name: str) -> tuple[Volume, tuple[Segment, ...] | None]:
