@@ -19,11 +19,12 @@ from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.dicom.series_facts import SeriesFacts, facts_of
 from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.dicom.series_roles import modality_of
+from medsynth_app.imaging.file_roles import LABEL, sequence_of
 from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.marking import is_marked_synthetic
 from medsynth_app.imaging.reading import is_image_name, read_volume
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, Modality
+from medsynth_app.vocabulary import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,8 @@ def find_volumes(folder: Path, sequence: str = "", fewest: int = 2) -> list[Sour
 
     Args:
         folder: the user's.
-        sequence: only image files whose name ends with ``_SEQUENCE`` or ``-SEQUENCE``, and DICOM series that are
-            that sequence (flair, t1, t1ce, t2) or have the word in their description; empty = all.
+        sequence: only image files whose name says that sequence or ends with ``_SEQUENCE`` or ``-SEQUENCE``, and
+            DICOM series that are that sequence (flair, t1, t1ce, t2) or have the word in their description; empty = all
         fewest: volumes that are needed.
 
     Raises:
@@ -94,7 +95,7 @@ def find_volumes(folder: Path, sequence: str = "", fewest: int = 2) -> list[Sour
             stem = path.name[
                 : -len("".join(path.suffixes[-2:] if path.name.endswith(".nii.gz") else path.suffixes[-1:]))
             ]
-            found.append(SourceVolume(stem, (path,), _sequence_of(stem)))
+            found.append(SourceVolume(stem, (path,), sequence_of(path.name) or ""))
     found += _dicom_series(folder, sequence)
     if len(found) < fewest:
         wanted = f" of the sequence {sequence!r}" if sequence else ""
@@ -123,10 +124,6 @@ def _dicom_series(folder: Path, sequence: str) -> list[SourceVolume]:
             name = f"{paths[0].parent.name} {series.title}"
             found.append(SourceVolume(name, paths, known.value if known else ""))
     return sorted(found, key=lambda volume: volume.name)
-
-
-def _sequence_of(stem: str) -> str:
-    return next((name.value for name in Modality if stem.endswith(name.file_suffixes)), "")
 
 
 def _is_sequence(series: SeriesFacts, sequence: str) -> bool:
@@ -237,9 +234,10 @@ def rescaled(levels: np.ndarray, volume_type: str) -> np.ndarray:
 def _is_wanted(path: Path, folder: Path, sequence: str) -> bool:
     stem = path.name.split(".")[0]
     hidden = any(part.startswith(".") or part == "labels" for part in path.relative_to(folder).parts)
-    if hidden or stem.endswith(tuple(LABEL_FILE_SUFFIXES)):
+    role = sequence_of(path.name)
+    if hidden or role == LABEL:
         return False
-    if sequence and not stem.endswith((f"_{sequence}", f"-{sequence}")):
+    if sequence and role != sequence and not stem.endswith((f"_{sequence}", f"-{sequence}")):
         return False
     return not is_marked_synthetic(path)
 

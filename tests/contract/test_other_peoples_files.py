@@ -531,7 +531,7 @@ def test_train_says_which_cases_it_leaves_out(
 ) -> None:
     root = tmp_path / "studies"
     mixed(root)
-    run = ["train", "brain_tumor_segmentation", str(root), str(tmp_path / "run")]
+    run = ["train", "brain_tumor_segmentation", str(root), "--folder", str(tmp_path / "run")]
     arguments = [*run, "--steps", "1", "--patch-size", "32,32,32", "--width", "4", "--device", "cpu"]
     assert command(arguments, monkeypatch) == 0
     said = capfd.readouterr().err
