@@ -68,6 +68,11 @@ _NOTHING = frozenset({"", "not available", "n/a", "na", "null", "none", "-", "-9
 _COUNTRIES = {"usa": "US", "us": "US", "kr": "KR", "kor": "KR", "korea": "KR", "대한민국": "KR",
               # HIFLD lists the outlying areas as countries of their own
               "pri": "US", "gum": "US", "vir": "US", "mnp": "US", "asm": "US", "plw": "PW"}  # fmt: skip
+KOREAN_WINDOWS = "cp949"
+LARGEST_RARE_SHARE = 0.2
+"""Of all Hangul syllables: rare ones are one in a hundred in Korean, nearly all in a Western text read as Korean."""
+_MIXED_WORD = re.compile(r"\w*(?:[A-Za-z][\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff]|"
+                         r"[\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff][A-Za-z])\w*")  # fmt: skip
 _PHONE = re.compile(r"[+\d][\d\s().\-~,/xext]{5,58}|\(\d[\d\s().\-~,/xext]{5,58}", re.IGNORECASE)
 
 
@@ -142,18 +147,61 @@ def decode(content: bytes, encoding: str | None = None) -> tuple[str, str]:
         Text and the name of the encoding.
 
     Raises:
-        UnsupportedKindError: none of them fits.
+        UnsupportedKindError: none of them fits, or the text read as CP949 is probably of another encoding.
     """
     marked = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    for candidate in [encoding] if encoding else [marked, "cp949"]:
+    for candidate in [encoding] if encoding else [marked, KOREAN_WINDOWS]:
         try:
-            return content.decode(candidate), "utf-8" if candidate == "utf-8-sig" else candidate
+            text = content.decode(candidate)
         except (UnicodeDecodeError, LookupError):
             continue
+        if encoding is None and candidate == KOREAN_WINDOWS:
+            _check_is_korean(text)
+        return text, "utf-8" if candidate == "utf-8-sig" else candidate
     raise UnsupportedKindError(
-        f"file: its characters are not {encoding or 'UTF-8, UTF-16 or CP949'}; save it as UTF-8",
+        f"file: its characters are not {encoding or 'UTF-8, UTF-16 or CP949'}; "
+        "name its encoding (--encoding cp1252 for Western Windows) or save it as UTF-8",
         code="encoding",
     )
+
+
+def _check_is_korean(text: str) -> None:
+    """Western letters with accents, read as CP949, become Hangul or Hanja in the middle of Latin words.
+
+    Hospitals are called "MH우리병원", so Hangul beside Latin letters is right in itself. Wrong are syllables that
+    CP949 writes with a Latin letter as their second byte (real Korean hardly has them) where they are frequent or
+    beside a Latin letter, Hanja beside a Latin letter, and any of them between two small Latin letters.
+
+    Raises:
+        UnsupportedKindError: the text has such words (415).
+    """
+    rare = [letter for letter in text if _is_rare(letter)]
+    hangul = sum("\uac00" <= letter <= "\ud7a3" for letter in text)
+    strange = rare[0] if len(rare) > LARGEST_RARE_SHARE * hangul else None
+    for word in _MIXED_WORD.findall(text):
+        if strange is None and any(_is_strange(*three) for three in zip(f" {word}", word, f"{word[1:]} ")):
+            strange = word
+    if strange is not None:
+        raise UnsupportedKindError(
+            f"file: read as CP949 (Korean) it has words like {strange[:40]!r}, its encoding is probably another; "
+            "name it (--encoding cp1252 for Western Windows, --encoding cp949 if it is Korean) "
+            "or save the file as UTF-8",
+            code="encoding",
+        )
+
+
+def _is_strange(before: str, own: str, after: str) -> bool:
+    """Whether a letter can hardly stand between its neighbours in a Korean text."""
+    hangul = "\uac00" <= own <= "\ud7a3"
+    if not (hangul or "\u4e00" <= own <= "\u9fff" or "\uf900" <= own <= "\ufaff"):
+        return False
+    beside = [each for each in (before, after) if each.isascii() and each.isalpha()]
+    return bool(beside and (not hangul or _is_rare(own))) or sum(each.islower() for each in beside) == 2
+
+
+def _is_rare(letter: str) -> bool:
+    """A Hangul syllable beyond the 2,350 common ones, written with an ASCII letter in CP949."""
+    return "\uac00" <= letter <= "\ud7a3" and letter.encode(KOREAN_WINDOWS)[1] < 0x80
 
 
 def match_headers(header: list[str], chosen: Mapping[str, str]) -> dict[str, str]:

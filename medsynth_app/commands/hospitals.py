@@ -35,7 +35,7 @@ def import_hospitals(
     retrieved: Annotated[str, typer.Option(help="Day of retrieval, YYYY-MM-DD; today by default.")] = "",
     country: Annotated[str, typer.Option(help="ISO code of rows that name none.")] = "",
     header: Annotated[list[str], typer.Option(help="FIELD=HEADER, for headers that are not known.")] = [],  # noqa: B006
-    encoding: Annotated[str | None, typer.Option(help="Character encoding; found by itself.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Character encoding; UTF-8, UTF-16 and CP949 are found.")] = None,
     complete: Annotated[
         bool, typer.Option(help="Hospitals the file no longer holds become inactive.")
     ] = False,

@@ -53,7 +53,7 @@ def test_encodings_of_korean_files(tmp_path: Path, content: bytes, encoding: str
 
 
 def test_unreadable_characters_are_refused() -> None:
-    with pytest.raises(UnsupportedKindError, match="not UTF-8, UTF-16 or CP949; save it as UTF-8"):
+    with pytest.raises(UnsupportedKindError, match="not UTF-8, UTF-16 or CP949; name its encoding"):
         decode(b"name\n\xff\xff\x81\x00\xff")
 
 
