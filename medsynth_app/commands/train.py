@@ -11,7 +11,7 @@ import torch
 import typer
 
 from medsynth_app.commands import train_synthesis
-from medsynth_app.commands.results import TrainingDisplay, console
+from medsynth_app.commands.results import TrainingDisplay, console, left_out_words
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
@@ -158,7 +158,7 @@ def _train(rank: int, run: Run) -> None:
 
         def report(progress: Progress) -> None:
             scores = "  ".join(f"{name} {value:.3f}" for name, value in (progress.validation or {}).items())
-            words = f"loss {progress.loss:.3f}"
+            words = f"loss {progress.loss:.3f}{left_out_words(progress.left_out)}"
             display.show(progress.step, progress.steps, words, progress.seconds_left, scores)
 
         best = trainer.run(report)
