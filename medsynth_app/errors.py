@@ -76,6 +76,12 @@ class InvalidValueError(MedSynthError):
     code = "invalid_value"
 
 
+class TrainingDivergedError(InvalidValueError):
+    """A training went where no gradient is finite; its last checkpoint stays (422)."""
+
+    code = "training_diverged"
+
+
 class BusyError(MedSynthError):
     """The server works on something that excludes this (429)."""
 

@@ -20,6 +20,7 @@ WINGS = ("segmentation", "synthesis", "clinical", "active_learning")
 GROUND = (
     "configuration", "vocabulary", "errors", "files", "options", "accounts", "audit", "request_context", "cancellation",
     "json_values",
+    "precision", "updates",
 )  # fmt: skip
 FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, **dict.fromkeys(WINGS, 2), "api": 3}
 OVERSEERS = ("cli", "commands", "__main__")

@@ -16,8 +16,8 @@ import typer
 from medsynth_app import __version__
 from medsynth_app.commands.audit_check import check_audits
 from medsynth_app.commands.results import console, store_json
+from medsynth_app.precision import disagreements, has_native_bf16
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
-from medsynth_app.segmentation.inference import has_native_bf16
 
 PACKAGES = (
     "monai", "monailabel", "torch", "torchvision", "nibabel", "pydicom", "SimpleITK", "fastapi", "uvicorn",
@@ -76,6 +76,7 @@ def examine() -> tuple[dict[str, Any], list[str]]:
         "memory free / all GB": f"{memory.available / 1e9:.1f} / {memory.total / 1e9:.1f}",
         "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
         "native bf16": has_native_bf16(device),
+        "training in bf16": _training_in_bf16(device),
     }
     faults = []
     if not (3, 10) <= sys.version_info[:2] <= (3, 12):
@@ -94,3 +95,13 @@ def examine() -> tuple[dict[str, Any], list[str]]:
         _, configuration, notes = network.get()
         findings["segmentation model"] = f"{configuration.name}, step {notes.get('step')}"
     return findings, faults
+
+
+def _training_in_bf16(device: torch.device) -> str:
+    """Whether layers learn in bf16 as in fp32, in words."""
+    if not has_native_bf16(device):
+        return "not native: fp32 is taken"
+    wrong = disagreements(device)
+    if not wrong:
+        return "right"
+    return f"wrong gradients on this machine, fp32 is taken there: {', '.join(wrong)}"

@@ -114,6 +114,11 @@ def show_left_out(left_out: Mapping[str, str]) -> None:
         errors.print(f"left out: {name}: {reason}", highlight=False, markup=False)
 
 
+def left_out_words(left_out: int) -> str:
+    """What a training's progress says of updates that were left out; nothing where there was none."""
+    return f"  {left_out} updates left out, gradient not finite" if left_out else ""
+
+
 def store_json(result: dict[str, Any], path: Path | None) -> None:
     """Write a result as a whole file; nothing without a path."""
     if path is None:

@@ -11,7 +11,7 @@ import torch
 import typer
 
 from medsynth_app.commands import train_synthesis
-from medsynth_app.commands.results import TrainingDisplay, console, show_left_out
+from medsynth_app.commands.results import TrainingDisplay, console, left_out_words, show_left_out
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import CaseFiles, find_cases, look_for_cases
 from medsynth_app.imaging.generated_voxels import generated_here
@@ -198,7 +198,7 @@ def _train(rank: int, run: Run) -> None:
 
         def report(progress: Progress) -> None:
             scores = "  ".join(f"{name} {value:.3f}" for name, value in (progress.validation or {}).items())
-            words = f"loss {progress.loss:.3f}"
+            words = f"loss {progress.loss:.3f}{left_out_words(progress.left_out)}"
             display.show(progress.step, progress.steps, words, progress.seconds_left, scores)
 
         best = trainer.run(report)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth_app.commands.results import TrainingDisplay, console, store_json
+from medsynth_app.commands.results import TrainingDisplay, console, left_out_words, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option, parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, TrainerRow, TrainingRequest
@@ -46,6 +46,7 @@ def _command(row: TrainerRow) -> Callable[..., None]:
 
             def report(progress: TrainingProgress) -> None:
                 words = "  ".join(f"{name} {value:.4g}" for name, value in progress.figures.items())
+                words += left_out_words(progress.left_out)
                 note = json.dumps(dict(progress.validation)) if progress.validation else ""
                 display.show(progress.step, progress.steps, words, progress.seconds_left, note)
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.precision import PRECISIONS, computing
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
 from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
@@ -35,7 +36,6 @@ from medsynth_app.vocabulary import Modality, TumorLabel, t1_and_t1ce
 
 BYTES_PER_VOXEL_AND_CHANNEL_WIDTH = 24
 """Peak working memory of one pass, per voxel and channel of the first level (measured, see docs)."""
-PRECISIONS = ("auto", "bf16", "fp32")
 WINDOW = (128, 128, 128)
 FOUR_SEQUENCES = tuple(modality.value for modality in Modality)
 
@@ -208,13 +208,9 @@ def _padding(shape: tuple[int, ...]) -> list[int]:
 def _forward_function(
     network: nn.Module, device: torch.device, configuration: InferenceConfiguration
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    half = configuration.precision == "bf16" or (
-        configuration.precision == "auto" and has_native_bf16(device)
-    )
-
     def whole(image: torch.Tensor) -> torch.Tensor:
         stop_if_cancelled()  # between the coarse and the fine pass, and between two windows
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        with computing(device, configuration.precision):
             return network(image)
 
     def windowed(image: torch.Tensor) -> torch.Tensor:
@@ -228,13 +224,6 @@ def _forward_function(
         return whole(image) if _fits(image, network, device, configuration) else windowed(image)
 
     return forward
-
-
-def has_native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware; emulated bf16 is slower than fp32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _fits(

@@ -21,15 +21,11 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
+from medsynth_app.precision import PRECISIONS, computing
 from medsynth_app.segmentation.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.dataset import LabelledCase, training_batch
 from medsynth_app.segmentation.distributed import agree, average_gradients, rank_and_size
-from medsynth_app.segmentation.inference import (
-    PRECISIONS,
-    InferenceConfiguration,
-    has_native_bf16,
-    predict_labels,
-)
+from medsynth_app.segmentation.inference import InferenceConfiguration, predict_labels
 from medsynth_app.segmentation.losses import build_loss
 from medsynth_app.segmentation.metrics import region_mask
 from medsynth_app.segmentation.network import (
@@ -42,6 +38,7 @@ from medsynth_app.segmentation.network import (
 from medsynth_app.segmentation.tracking import Tracker, validation_picture
 from medsynth_app.segmentation.transforms import CleaningConfiguration, clean_labels
 from medsynth_app.segmentation.weights import save_weights
+from medsynth_app.updates import UpdateCount
 from medsynth_app.vocabulary import TumorRegion
 
 logger = logging.getLogger(__name__)
@@ -130,6 +127,7 @@ class Progress:
         seconds_left: estimate.
         validation: mean Dice per region of the newest validation, or None.
         best: best mean Dice so far, or None.
+        left_out: updates that were left out because their gradient was not finite.
     """
 
     step: int
@@ -138,6 +136,7 @@ class Progress:
     seconds_left: float
     validation: dict[str, float] | None
     best: float | None
+    left_out: int = 0
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -190,6 +189,7 @@ class Trainer:
         )
         learned = 0.0 if initial_weights is not None else configuration.learned_statistics_share
         self._statistics_learned_until = learned * configuration.steps
+        self.updates = UpdateCount()
         self.step = 0
         self.best: float | None = None
         self.validations_without_gain = 0
@@ -229,7 +229,11 @@ class Trainer:
     def run(
         self, on_progress: ProgressCallback | None = None, should_stop: Callable[[], bool] = lambda: False
     ) -> float | None:
-        """Train until the end, early stopping, or ``should_stop``; returns the best mean Dice, or None."""
+        """Train until the end, early stopping, or ``should_stop``; returns the best mean Dice, or None.
+
+        Raises:
+            TrainingDivergedError: too many updates had no finite gradient.
+        """
         configuration = self.configuration
         losses: list[float] = []
         begin, first_step = time.monotonic(), self.step
@@ -246,8 +250,9 @@ class Trainer:
                 left = pace * (configuration.steps - self.step)
                 on_progress(
                     Progress(
-                        self.step, configuration.steps, float(np.mean(losses)), left, validation, self.best
-                    )
+                        self.step, configuration.steps, float(np.mean(losses)), left, validation, self.best,
+                        self.updates.left_out,
+                    )  # fmt: skip
                 )
                 losses.clear()
         return self.best
@@ -282,7 +287,7 @@ class Trainer:
             total += float(loss.detach())
         average_gradients(self.network)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), configuration.gradient_clip)
-        if torch.isfinite(norm):
+        if self.updates.admits(norm, self.step):
             self.optimizer.step()
             self._update_average()
         return total
@@ -304,12 +309,9 @@ class Trainer:
     def _forward(self, index: int) -> torch.Tensor:
         configuration = self.configuration
         images, labels = self._batch(index)
-        half = configuration.precision == "bf16" or (
-            configuration.precision == "auto" and has_native_bf16(self.device)
-        )
         # Dropout draws from the global generator: seeded by the step, a resumed run repeats it.
         torch.manual_seed(configuration.seed * 1_000_003 + index)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with computing(self.device, configuration.precision):
             logits = self.network(images)
         return self.loss(logits, labels)
 
@@ -349,6 +351,7 @@ class Trainer:
         state = {
             "configuration": json.dumps(asdict(self.configuration)),
             "step": self.step,
+            "left_out": self.updates.left_out,
             "best": self.best,
             "validations_without_gain": self.validations_without_gain,
             "history": json.dumps(self.history),
@@ -371,6 +374,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best = state["step"], state["best"]
+        self.updates = UpdateCount(state.get("left_out", 0))
         self.validations_without_gain = state["validations_without_gain"]
         self.history = json.loads(state["history"])
         logger.info("resumed at step %d", self.step)

@@ -23,8 +23,10 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, TrainingDivergedError
 from medsynth_app.files import whole_file
+from medsynth_app.precision import backward, computing, wanted_precision
+from medsynth_app.updates import UpdateCount
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class LoopConfiguration:
         validate_every: updates between validations, which are checkpoints too.
         patience: validations without gain after which it stops; 0 = never.
         checkpoint_minutes: a checkpoint is also written after so long.
-        mixed_precision: autocast; bfloat16 on the CPU and on GPUs.
+        mixed_precision: bfloat16 where the hardware has it and it learns as float32 does, see ``precision``.
         seed: of everything.
 
     Raises:
@@ -180,6 +182,7 @@ class TrainingProgress:
         best: best score so far.
         seconds_left: estimate.
         part_size: samples that go through the network at once.
+        left_out: updates that were left out because their gradient was not finite.
     """
 
     step: int
@@ -189,6 +192,7 @@ class TrainingProgress:
     best: float | None = None
     seconds_left: float = 0.0
     part_size: int = 0
+    left_out: int = 0
 
 
 ReportTraining = Callable[[TrainingProgress], None]
@@ -228,6 +232,7 @@ class TrainingLoop:
         self.average = {
             name: copy.deepcopy(learner.modules[name]).eval().requires_grad_(False) for name in learner.averaged
         }
+        self.updates = UpdateCount()
         self.step = 0
         self.part_size = configuration.part_size or configuration.batch_size
         self.best: float | None = None
@@ -243,6 +248,9 @@ class TrainingLoop:
 
         Returns:
             The averaged networks: those of the best validation, or the last ones without validation.
+
+        Raises:
+            TrainingDivergedError: the loss, or the gradient of too many updates, is not finite.
         """
         total = self.configuration.steps
         end = total if until is None else min(until, total)
@@ -256,7 +264,8 @@ class TrainingLoop:
             seconds = (time.monotonic() - began) / (self.step - first)
             means = {name: sum(values) / len(values) for name, values in figures.items()}
             report(TrainingProgress(
-                self.step, total, means, validation, self.best, seconds * (total - self.step), self.part_size
+                self.step, total, means, validation, self.best, seconds * (total - self.step), self.part_size,
+                self.updates.left_out,
             ))  # fmt: skip
             if self._is_due(end):
                 self._note(means, validation)
@@ -317,18 +326,17 @@ class TrainingLoop:
         sums: dict[str, float] = {}
         for part in batch.split(self.part_size):
             share = len(part) / len(batch)
-            with torch.autocast(
-                self.device.type, dtype=torch.bfloat16, enabled=self.configuration.mixed_precision
-            ):
+            with computing(self.device, wanted_precision(self.configuration.mixed_precision)):
                 loss, figures = self.learner.loss(phase, part.to(self.device), chance, self.step)
             if not bool(torch.isfinite(loss)):
-                raise InvalidValueError(f"{phase}: the loss is no longer finite; lower the learning rate")
-            (loss * share).backward()
+                raise TrainingDivergedError(f"{phase}: the loss is no longer finite; lower the learning rate")
+            backward(loss * share)
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + share * value
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
-        optimizer.step()
+        norm = nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+        if self.updates.admits(norm, self.step):
+            optimizer.step()
         return sums
 
     @torch.no_grad()
@@ -369,6 +377,7 @@ class TrainingLoop:
             "configuration": json.dumps(asdict(self.configuration)),
             "step": self.step,
             "part_size": self.part_size,
+            "left_out": self.updates.left_out,
             "best": self.best,
             "best_weights": self.best_weights,
             "without_gain": self.without_gain,
@@ -401,6 +410,7 @@ class TrainingLoop:
         self.step, self.best, self.without_gain = state["step"], state["best"], state["without_gain"]
         self.best_weights = state["best_weights"]
         self.part_size = min(self.part_size, state["part_size"])
+        self.updates = UpdateCount(state.get("left_out", 0))
 
 
 MAY_CHANGE = ("steps", "part_size", "validate_every", "patience", "checkpoint_minutes")

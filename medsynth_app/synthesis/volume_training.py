@@ -52,7 +52,7 @@ TRAINER_OPTIONS = (
     Option("patience", 0, "Validations without gain until it stops; 0 = never.", minimum=0, maximum=10**6),
     Option("ema_decay", 0.99, "Of the moving average of the weights.", minimum=0, maximum=0.99999),
     Option("checkpointing", False, "Less memory, a third more time."),
-    Option("mixed_precision", False, "bfloat16 where it can."),
+    Option("mixed_precision", False, "bfloat16 where the hardware has it and learns rightly."),
     Option("seed", 0, "Makes a run repeatable.", minimum=0, maximum=2**31),
 )
 

@@ -92,7 +92,8 @@ def train_stage(
     def told(progress: Progress) -> None:
         report(
             TrainingProgress(
-                progress.images, progress.total, progress.figures, seconds_left=progress.seconds_left
+                progress.images, progress.total, progress.figures, seconds_left=progress.seconds_left,
+                left_out=progress.left_out,
             )
         )
 

@@ -52,7 +52,7 @@ class Adversary(nn.Module):
 
     def _logits(self, view: list[torch.Tensor], label: torch.Tensor) -> torch.Tensor:
         """Logits (N, places) float32 for the losses."""
-        with halved(label.device.type, self.mixed_precision):
+        with halved(label.device, self.mixed_precision):
             return self.judge(view, label).float()
 
     def generator_loss(

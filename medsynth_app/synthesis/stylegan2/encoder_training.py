@@ -27,7 +27,6 @@ from medsynth_app.synthesis.stylegan2.run import (
     check_at_least_one,
     check_pictures,
     check_rates,
-    descend,
 )
 from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
@@ -138,7 +137,7 @@ class EncoderTrainer(Run):
             + configuration.offset * offsets.norm(dim=2).sum(dim=1).mean()
             + configuration.latent * non_saturating(self.judge(active))
         )
-        descend(loss, self.optimizer)
+        self.descend(loss, self.optimizer)
         self._update_judge(active.detach(), chance, step)
         return {
             "squared_error": float(squared.detach()),
@@ -167,7 +166,7 @@ class EncoderTrainer(Run):
             (gradient,) = torch.autograd.grad(real_logits.sum(), mapped, create_graph=True)
             penalty = gradient.square().sum(dim=1).mean()
             loss = loss + 0.5 * PENALTY_WEIGHT * PENALTY_INTERVAL * penalty
-        descend(loss, self.judge_optimizer)
+        self.descend(loss, self.judge_optimizer)
 
     def measured(self) -> dict[str, float]:
         """What the caller measures of the encoder."""

@@ -12,6 +12,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +23,8 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
+from medsynth_app.precision import computing, wanted_precision
+from medsynth_app.updates import UpdateCount
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +80,14 @@ class Progress:
         images / total: real images shown / in all.
         figures: means since the last report (losses, p).
         seconds_left: estimate.
+        left_out: updates that were left out because their gradient was not finite.
     """
 
     images: int
     total: int
     figures: dict[str, float]
     seconds_left: float
+    left_out: int = 0
 
 
 class Run(ABC):
@@ -102,11 +107,25 @@ class Run(ABC):
         self.folder = folder
         self.device = device
         self.seen = 0
+        self.updates = UpdateCount()
         self.history: list[dict[str, float]] = []
 
-    def halved(self) -> torch.autocast:
-        """Inside of it convolutions compute in bfloat16, where the run was asked to."""
-        return halved(self.device.type, self.run_configuration.mixed_precision)
+    def halved(self) -> AbstractContextManager[None]:
+        """Inside of it layers compute in bfloat16, where the run was asked to and they learn rightly in it."""
+        return halved(self.device, self.run_configuration.mixed_precision)
+
+    def descend(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """One step down; a step without a finite gradient is left out and counted.
+
+        Raises:
+            TrainingDivergedError: too many were left out.
+        """
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
+        if self.updates.admits(norm, self.seen // self.run_configuration.batch_size):
+            optimizer.step()
 
     @abstractmethod
     def update(self, step: int, chance: torch.Generator) -> dict[str, float]:
@@ -142,8 +161,11 @@ class Run(ABC):
                 pace = (time.monotonic() - begin) / (self.seen - first)
                 left = pace * (configuration.images - self.seen)
                 on_progress(
-                    Progress(self.seen, configuration.images, _means(collected[-REPORT_EVERY:]), left)
-                )
+                    Progress(
+                        self.seen, configuration.images, _means(collected[-REPORT_EVERY:]), left,
+                        self.updates.left_out,
+                    )
+                )  # fmt: skip
             if before // configuration.store_every != self.seen // configuration.store_every:
                 self._store(_means(collected))
                 collected.clear()
@@ -166,6 +188,7 @@ class Run(ABC):
             )
         self.restore(state)
         self.seen = state["seen"]
+        self.updates = UpdateCount(state.get("left_out", 0))
         self.history = json.loads(state["history"])
         logger.info("resumed at image %d", self.seen)
 
@@ -174,6 +197,7 @@ class Run(ABC):
         state = {
             "configuration": self._fingerprint(),
             "seen": self.seen,
+            "left_out": self.updates.left_out,
             "history": json.dumps(self.history),
             **self.state(),
         }
@@ -190,18 +214,9 @@ class Run(ABC):
         return json.dumps(record, sort_keys=True)
 
 
-def halved(device_type: str, mixed_precision: bool) -> torch.autocast:
-    """Autocast to bfloat16, or nothing."""
-    return torch.autocast(device_type, torch.bfloat16, enabled=mixed_precision)
-
-
-def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One step down; a step without a finite gradient is left out."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    if torch.isfinite(nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)):
-        optimizer.step()
+def halved(device: torch.device, mixed_precision: bool) -> AbstractContextManager[None]:
+    """bfloat16 where it was asked for, the hardware has it and layers learn rightly in it; else nothing."""
+    return computing(device, wanted_precision(mixed_precision))
 
 
 def check_pictures(images: np.ndarray, channels: int, resolution: int) -> None:

@@ -27,7 +27,7 @@ from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, T
 from medsynth_app.synthesis.stylegan2.losses import PathLength, gradient_penalty
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.principal_latents import FITTED_SIDE, PrincipalLatents
-from medsynth_app.synthesis.stylegan2.run import Run, check_pictures, descend
+from medsynth_app.synthesis.stylegan2.run import Run, check_pictures
 from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
 PENALTY_INTERVAL = 16
@@ -146,7 +146,7 @@ class Trainer(Run):
             if guide is not None and self.adversary.projected:
                 loss = loss + guide.perceptual * _perceptual(real_view, fake_view, guided, figures)
         self._set_pace(configuration.momentum if adversarial else GUIDED_MOMENTUM)
-        descend(loss, self.optimizers["generator"])
+        self.descend(loss, self.optimizers["generator"])
         if adversarial:
             self._update_adversary(real, real_view, fake_view, label, changes, step, chance, figures)
             self._regularise_path(label, step, side, chance)
@@ -227,7 +227,7 @@ class Trainer(Run):
             penalty = gradient_penalty(shown, self.adversary.judge(self.adversary.view(shown), label))
             loss = loss + 0.5 * gamma * PENALTY_INTERVAL * penalty
             figures["r1"] = float(penalty.detach())
-        descend(loss, self.optimizers["discriminator"])
+        self.descend(loss, self.optimizers["discriminator"])
         if step % ADAPTATION_INTERVAL == 0:
             self.augmentation.update(sign, configuration.batch_size * ADAPTATION_INTERVAL)
 
@@ -243,7 +243,7 @@ class Trainer(Run):
         images = self.generator.synthesis(styles, chance, side)
         noise = torch.randn(images.shape, generator=chance).to(self.device)
         penalty = self.path(images, styles, noise)
-        descend(weight * PATH_INTERVAL * penalty, self.optimizers["generator"])
+        self.descend(weight * PATH_INTERVAL * penalty, self.optimizers["generator"])
 
     def _set_pace(self, momentum: float) -> None:
         """Plain regression takes more momentum than a game of two networks; towards the end both cool down."""

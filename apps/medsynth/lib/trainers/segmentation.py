@@ -264,6 +264,7 @@ class _Report:
             "epoch": epoch,
             "best_metric": round(progress.best or 0.0, 4),
             "train": {"loss": round(progress.loss, 4)},
+            "updates_left_out": progress.left_out,
             "eval": progress.validation or self.stats["eval"],
             **self._time(progress.seconds_left),
         }

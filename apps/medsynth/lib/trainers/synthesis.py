@@ -84,6 +84,7 @@ class SynthesisTrainTask(TrainTask):
                 "best_metric": round(progress.best or 0.0, 4),
                 "train": dict(progress.figures),
                 "eval": dict(progress.validation),
+                "updates_left_out": progress.left_out,
             })  # fmt: skip
 
         asked = TrainingRequest(datastore.root, self.run_folder / "run", options, self.weights_folder)
