@@ -21,7 +21,7 @@ from medsynth_app.clinical.cross_check import CrossChecker
 from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
 from medsynth_app.clinical.database import Database, open_database
 from medsynth_app.clinical.free_text import LONGEST_PHRASE
-from medsynth_app.clinical.hospitals import HospitalDirectory
+from medsynth_app.clinical.hospitals import HospitalDirectory, RankingConfiguration
 from medsynth_app.clinical.intake import Intake
 from medsynth_app.clinical.lesion_library import LibraryConfiguration, load_lesion_library
 from medsynth_app.clinical.located_cache import ContentCache
@@ -49,6 +49,7 @@ class ClinicConfiguration:
         registration: how heads are brought to the atlas.
         library: how the lesions that a score is compared with are drawn.
         limits: how many cross-checks run and wait at once.
+        keep_invented_hospitals: list the invented hospitals also where real ones were imported.
     """
 
     database: str | Path
@@ -57,6 +58,7 @@ class ClinicConfiguration:
     registration: RegistrationConfiguration = RegistrationConfiguration()
     library: LibraryConfiguration = LibraryConfiguration()
     limits: SlotLimits = SlotLimits()
+    keep_invented_hospitals: bool = False
 
 
 class Clinic:
@@ -125,7 +127,8 @@ class Clinic:
 
     @cached_property
     def _directory(self) -> HospitalDirectory:
-        return HospitalDirectory(self._repository)
+        kept = RankingConfiguration(keep_invented=self.configuration.keep_invented_hospitals)
+        return HospitalDirectory(self._repository, kept)
 
     @cached_property
     def _tools(self) -> AssessmentTools:

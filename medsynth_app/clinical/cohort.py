@@ -166,6 +166,43 @@ def _simulate_patient(
 
 
 @dataclass(frozen=True)
+class DrawnLesion:
+    """A simulated lesion as an image shows it.
+
+    Attributes:
+        occupancy: (sites,) of the (imperfect) mask.
+        lobe: of its centre.
+        side: of most of its core.
+        volume_ml: whole lesion.
+    """
+
+    occupancy: np.ndarray
+    lobe: Lobe
+    side: Side
+    volume_ml: float
+
+
+class LesionDrawer:
+    """Draws lesions without any symptom, for other generators of patients.
+
+    Args:
+        atlas: where they lie.
+        configuration: how they are drawn.
+    """
+
+    def __init__(self, atlas: Atlas, configuration: CohortConfiguration) -> None:
+        self._ground = _BrainGround(atlas)
+        self._configuration = configuration
+
+    def draw(self, generator: np.random.Generator) -> DrawnLesion:
+        """One lesion."""
+        lesion = _draw_lesion(self._ground, self._configuration, generator)
+        side = Side.RIGHT if float(lesion.core_mm[:, 0].mean()) > 0 else Side.LEFT
+        occupancy = self._ground.occupancy(_imperfect(lesion, self._configuration, generator))
+        return DrawnLesion(occupancy, lesion.lobe, side, lesion.volume_ml)
+
+
+@dataclass(frozen=True)
 class _Ellipsoid:
     """Core where the scaled radius is at most 1, oedema up to ``1 + margin``."""
 

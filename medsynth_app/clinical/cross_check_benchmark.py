@@ -35,6 +35,7 @@ from medsynth_app.clinical.cross_check import ConcordanceClass, CrossCheckCase, 
 from medsynth_app.clinical.evidence import Observations, compile_observations
 from medsynth_app.clinical.forward_model import RIGHT_DOMINANCE
 from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
+from medsynth_app.clinical.lobe_cohort import LobeCohortConfiguration, simulate_lobe_cohort
 from medsynth_app.clinical.symptom_model import ReportedSide, SymptomDefinition, SymptomState
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas import Atlas
@@ -50,12 +51,14 @@ class BenchmarkConfiguration:
         other_sites: other patients' masks per patient.
         timed_cases: cases whose full answer (interval and explanations included) is timed.
         seed: for pairing patients.
+        independent: the other generator of patients; None leaves it out.
     """
 
     cohort: CohortConfiguration = CohortConfiguration()
     other_sites: int = 2
     timed_cases: int = 200
     seed: int = 5
+    independent: LobeCohortConfiguration | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,34 @@ class Discrimination:
 
     other_site: float
     mirrored: float
+    permuted: float
+
+
+@dataclass(frozen=True)
+class Area:
+    """An area under the curve with its 95 % interval (bootstrap over patients)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class IndependentFigures:
+    """The score on patients of a generator that shares nothing with it but the names (`lobe_cohort`).
+
+    Attributes:
+        patients: scored.
+        other_site: own mask against another patient's.
+        other_lobe: the same against masks of another lobe or side only: within a lobe this generator knows no sites.
+        mirrored: own mask against its mirror image, among patients whose symptoms tell a side.
+        permuted: with symptoms of a third patient: .5 up to chance.
+    """
+
+    patients: int
+    other_site: Area
+    other_lobe: Area
+    mirrored: Area
     permuted: float
 
 
@@ -95,6 +126,7 @@ class CrossCheckBenchmark:
         classes_other: class -> share, other patients' masks.
         reliability_rows: stated, observed, share per bin.
         cohort_hash: which cohort.
+        independent: the score on patients of another generator; None where it was not asked for.
         notice: research only.
     """
 
@@ -115,6 +147,7 @@ class CrossCheckBenchmark:
     classes_other: Mapping[str, float]
     reliability_rows: tuple[tuple[float, float, float], ...]
     cohort_hash: str
+    independent: IndependentFigures | None = None
     notice: str = RESEARCH_NOTICE
 
     def as_dict(self) -> dict[str, Any]:
@@ -189,10 +222,70 @@ def run_cross_check_benchmark(
         classes_other=classes_other,
         reliability_rows=tuple(reliability(probability, belongs)),
         cohort_hash=cohort_hash(atlas, configuration.cohort),
+        independent=(
+            independent_figures(atlas, definitions, checker, configuration.independent, configuration.seed)
+            if configuration.independent is not None
+            else None
+        ),
     )
     if picture is not None:
         draw_reliability(result, picture)
     return result
+
+
+def independent_figures(
+    atlas: Atlas,
+    definitions: Mapping[str, SymptomDefinition],
+    checker: CrossChecker,
+    cohort: LobeCohortConfiguration,
+    seed: int = 5,
+) -> IndependentFigures:
+    """Score patients of the generator that shares no link with the score.
+
+    Args:
+        atlas: where lesions lie.
+        definitions: the knowledge base.
+        checker: the scorer.
+        cohort: how patients are drawn.
+        seed: for pairing patients and for the intervals.
+    """
+    drawn = simulate_lobe_cohort(atlas, definitions, cohort)
+    patients = [patient for patient in drawn if localising_count(patient, definitions)]
+    generator = np.random.default_rng(seed)
+    others = _derangements(len(patients), 2, generator)
+    stranger = _derangements(len(patients), 1, generator)[:, 0]
+    pairs = _bayes_factor_pairs(checker, patients, patients, others)
+    permuted = _bayes_factor_pairs(checker, [patients[index] for index in stranger], patients, others)
+    sided = np.array([tells_side(patient, definitions) for patient in patients])
+    right = np.array([_is_right(patient, checker) for patient in patients])
+    lobes = np.array([patient.lobe.value for patient in patients])
+    apart = (lobes[others] != lobes[:, None]) | (right[others] != right[:, None])
+    elsewhere = np.where(apart, pairs.others, np.nan)
+    return IndependentFigures(
+        patients=len(patients),
+        other_site=_area(pairs.own, pairs.others, generator),
+        other_lobe=_area(pairs.own, elsewhere, generator),
+        mirrored=_area(pairs.own[sided], pairs.mirrored[sided, None], generator),
+        permuted=area_under_curve(permuted.own, permuted.others.ravel()),
+    )
+
+
+def _is_right(patient: SimulatedPatient, checker: CrossChecker) -> bool:
+    side = np.array([{"left": -1.0, "right": 1.0}.get(site.side.value, 0.0) for site in checker.sites])
+    return float((patient.occupancy * checker.evidence.library.site_ml) @ side) > 0.0
+
+
+def _area(own: np.ndarray, others: np.ndarray, generator: np.random.Generator, draws: int = 500) -> Area:
+    """Own (n,) against others (n, k), NaN left out; the interval redraws patients."""
+
+    def of(rows: np.ndarray) -> float:
+        against = others[rows].ravel()
+        return area_under_curve(own[rows], against[np.isfinite(against)])
+
+    count = len(own)
+    redrawn = [of(generator.integers(count, size=count)) for _ in range(draws)]
+    low, high = np.quantile(redrawn, [0.025, 0.975])
+    return Area(of(np.arange(count)), float(low), float(high))
 
 
 def fit_calibration(

@@ -131,6 +131,7 @@ class HospitalColumns:
         service_codes: names of the service axis.
         confidence: (n, services) float32, 0 where a hospital does not offer a service.
         updated: (n,) day of the data as days since 1970-01-01, NaN where unknown.
+        services_known: (n,) bool, False where nothing at all is known of a hospital's services.
     """
 
     ids: np.ndarray
@@ -142,6 +143,7 @@ class HospitalColumns:
     service_codes: tuple[str, ...]
     confidence: np.ndarray
     updated: np.ndarray
+    services_known: np.ndarray
 
 
 class HospitalRepository:
@@ -246,19 +248,27 @@ class HospitalRepository:
             ).one()
         return int(newest or 0), int(count)
 
-    def hospital_columns(self) -> HospitalColumns:
-        """All active hospitals as columns."""
+    def hospital_columns(self, *, with_invented: bool = True) -> HospitalColumns:
+        """All active hospitals as columns.
+
+        Args:
+            with_invented: also those of the project's own invention where real ones were imported; alone they always
+                come, marked.
+        """
         hospital, offer = HospitalRow.__table__.c, HospitalServiceRow.__table__.c
         columns = (
             select(hospital.id, hospital.name, hospital.country, hospital.level, hospital.latitude,
                    hospital.longitude, hospital.updated)
             .where(hospital.active == 1).order_by(hospital.id)
         )  # fmt: skip
+        real = select(func.count()).where(hospital.active == 1, hospital.invented == 0)
         offered = select(offer.hospital_id, offer.service_code, offer.confidence)
         # plain rows, not mapped objects: there may be half a million
         with self.database.reading() as session:
             connection = session.connection()
             codes = tuple(connection.scalars(select(ServiceRow.code).order_by(ServiceRow.code)))
+            if not with_invented and connection.execute(real).scalar_one():
+                columns = columns.where(hospital.invented == 0)
             rows = connection.execute(columns).fetchall()
             offers = connection.execute(offered).fetchall()
         confidence = _confidence_table([row[0] for row in rows], codes, offers)
@@ -275,6 +285,7 @@ class HospitalRepository:
             service_codes=codes,
             confidence=confidence,
             updated=_days(updated),
+            services_known=np.isin(np.array(identifiers, dtype=object), np.array([each[0] for each in offers], dtype=object)),
         )
 
 

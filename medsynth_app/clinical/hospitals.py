@@ -3,7 +3,9 @@
     score = 0.60 service match + 0.15 level + 0.25 exp(-km / 50)
 
 Service match is the weighted share of wanted services that are offered, each times the confidence of the
-entry and its recency. Every term is shown. Only region codes, three yes/no facts and a place reach this
+entry and its recency. Of many hospitals nothing but the type is published: their services are unknown, not absent, and
+the type stands in for them, by name (`RankedHospital.proxy`). Among equals the nearest comes first. Every term is
+shown. Only region codes, three yes/no facts and a place reach this
 module: no patient field. The list is a directory in order, not advice; where the cross-check says that the
 site is doubtful only general services are asked for, and urgent signs come before any hospital.
 """
@@ -50,6 +52,8 @@ class RankingConfiguration:
         distance_share: weight of the distance term.
         distance_scale_km: distance at which the distance term has fallen to 1/e.
         level_scores: HIRA code -> 0 to 1; others count as `OTHER_LEVEL_SCORE`.
+        level_proxies: HIRA code -> service match supposed where no service of a hospital is known.
+        keep_invented: list the project's invented hospitals also where real ones were imported.
         yearly_fading: what an entry loses in recency per year of age.
         least_recency: recency of very old and undated entries.
     """
@@ -59,6 +63,8 @@ class RankingConfiguration:
     distance_share: float = 0.25
     distance_scale_km: float = 50.0
     level_scores: tuple[tuple[str, float], ...] = (("01", 1.0), ("11", 0.7), ("21", 0.4))
+    level_proxies: tuple[tuple[str, float], ...] = (("01", 0.6), ("11", 0.3), ("21", 0.1))
+    keep_invented: bool = False
     yearly_fading: float = 0.1
     least_recency: float = 0.5
 
@@ -76,7 +82,7 @@ class HospitalQuery:
         child: the patient is under 18.
         red_flags: urgent signs that were raised.
         country: ISO code to stay within; anywhere where empty.
-        max_distance_km: leave out hospitals further away; those of unknown place stay.
+        max_distance_km: leave out hospitals further away and those of unknown place; needs a place.
         limit: most hospitals listed, 1 to 100.
     """
 
@@ -102,6 +108,8 @@ class HospitalQuery:
             raise InvalidValueError(f"limit: {self.limit}; allowed: 1 to 100")
         if self.max_distance_km is not None and not self.max_distance_km > 0:
             raise InvalidValueError(f"max_distance_km: {self.max_distance_km}; allowed: above 0")
+        if self.max_distance_km is not None and self.latitude is None:
+            raise InvalidValueError("max_distance_km: given without latitude and longitude; allowed: with a place")
 
     @property
     def site_is_doubtful(self) -> bool:
@@ -157,7 +165,9 @@ class RankedHospital:
         terms: what the score is made of.
         distance_km: great-circle distance; None where a place is unknown.
         offered: wanted services it offers.
-        missing: wanted services it is not known to offer.
+        missing: wanted services that it is known not to offer.
+        unknown: wanted services of which nothing is known: neither offered nor missing.
+        proxy: what stands in for unknown services, for example ``level 01 (tertiary)``; empty where nothing does.
     """
 
     hospital: Hospital
@@ -166,6 +176,12 @@ class RankedHospital:
     distance_km: float | None
     offered: tuple[str, ...]
     missing: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    proxy: str = ""
+
+
+LEVEL_NAMES = {"01": "tertiary general hospital", "11": "general hospital", "21": "hospital"}
+"""HIRA's types of hospital."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +211,11 @@ class HospitalAnswer:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What the directory keeps in memory; ``levels`` holds each hospital's score of its level."""
+    """What the directory keeps in memory; ``levels`` and ``proxies`` hold what each hospital's level counts."""
 
     columns: HospitalColumns
     levels: np.ndarray
+    proxies: np.ndarray
     services: tuple[Service, ...]
     region_services: tuple[RegionService, ...]
 
@@ -253,13 +270,15 @@ class HospitalDirectory:
             return self._loaded
 
     def _load(self) -> _Loaded:
-        columns = self._repository.hospital_columns()
+        columns = self._repository.hospital_columns(with_invented=self._configuration.keep_invented)
         scores = dict(self._configuration.level_scores)
+        proxies = dict(self._configuration.level_proxies)
         return _Loaded(
             columns=columns,
             levels=np.array(
                 [scores.get(level, OTHER_LEVEL_SCORE) for level in columns.levels], dtype=np.float64
             ),
+            proxies=np.array([proxies.get(level, 0.0) for level in columns.levels], dtype=np.float64),
             services=self._repository.services(),
             region_services=self._repository.region_services(),
         )
@@ -307,7 +326,7 @@ class _Ranking:
         configuration: RankingConfiguration,
         today: date,
     ) -> None:
-        self._columns, self._level = loaded.columns, loaded.levels
+        self._columns, self._level, self._proxy = loaded.columns, loaded.levels, loaded.proxies
         self._query, self._wanted, self._configuration = query, wanted, configuration
         self._recency = _recency(self._columns.updated, today, configuration)
         self._match = self._service_match()
@@ -320,13 +339,13 @@ class _Ranking:
         )
 
     def best(self) -> np.ndarray:
-        """Positions of the best hospitals, best first; ties by name."""
+        """Positions of the best hospitals, best first; ties by distance, then by name."""
         eligible = np.ones(len(self.score), dtype=bool)
         if self._query.country:
             eligible &= self._columns.countries == self._query.country
         if self._query.max_distance_km is not None:
-            # unknown distance is NaN and stays
-            eligible &= ~(self._km > self._query.max_distance_km)
+            # an unknown distance is NaN: nobody knows that it is near
+            eligible &= self._km <= self._query.max_distance_km
         places = np.flatnonzero(eligible)
         if not len(places):
             return places
@@ -335,8 +354,10 @@ class _Ranking:
         count = min(self._query.limit, len(places))
         threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
         places = places[scores >= threshold]
+        km = np.nan_to_num(self._km, nan=math.inf)
         order = sorted(
-            places, key=lambda at: (-round(self.score[at], 9), self._columns.names[at], self._columns.ids[at])
+            places,
+            key=lambda at: (-round(self.score[at], 9), km[at], self._columns.names[at], self._columns.ids[at]),
         )
         return np.array(order[:count], dtype=int)
 
@@ -352,8 +373,15 @@ class _Ranking:
             ),
             distance_km=None if math.isnan(self._km[at]) else round(float(self._km[at]), 1),
             offered=tuple(code for code in codes if hospital.services.get(code, 0.0) > 0.0),
-            missing=tuple(code for code in codes if not hospital.services.get(code, 0.0) > 0.0),
+            missing=tuple(code for code in codes if code in hospital.services and not hospital.services[code] > 0.0),
+            unknown=tuple(code for code in codes if code not in hospital.services),
+            proxy=self._proxy_name(at, hospital),
         )  # fmt: skip
+
+    def _proxy_name(self, at: int, hospital: Hospital) -> str:
+        if self._columns.services_known[at] or not self._proxy[at]:
+            return ""
+        return f"level {hospital.level} ({LEVEL_NAMES.get(hospital.level, 'other')})"
 
     def _service_match(self) -> np.ndarray:
         column_of = {code: at for at, code in enumerate(self._columns.service_codes)}
@@ -363,7 +391,9 @@ class _Ranking:
         # weights of all services, 0 for those not wanted: one product, no copy of the table
         wanted = np.zeros(len(self._columns.service_codes), dtype=np.float32)
         wanted[[column_of[each.code] for each in self._wanted]] = weights / weights.sum()
-        return (self._columns.confidence @ wanted).astype(np.float64) * self._recency
+        match = (self._columns.confidence @ wanted).astype(np.float64)
+        # nothing published of its services: the type of hospital stands in, and says so
+        return np.where(self._columns.services_known, match, self._proxy) * self._recency
 
     def _distances(self) -> np.ndarray:
         if self._query.latitude is None or self._query.longitude is None:

@@ -40,12 +40,14 @@ class SuspectConfiguration:
 
     Attributes:
         filled: share of a site that the supposed lesion fills.
+        elsewhere: probability of a symptom whose region is not the one supposed: a glioma seldom keeps to one region.
         prior_power: flattens the prior; 0 would make all sites equal, 1 takes the frequencies as they are.
         touched_occupancy: a library lesion touches a site from here on.
         adult_age: the knowledge base speaks of patients of this age in years and older.
     """
 
     filled: float = 0.5
+    elsewhere: float = 0.02
     prior_power: float = 0.1
     touched_occupancy: float = 0.1
     adult_age: float = 18.0
@@ -140,7 +142,7 @@ def suspect_regions(
     dominance = RIGHT_DOMINANCE[handedness]
     prior = _prior(checker) ** configuration.prior_power
     prior /= prior.sum()
-    likelihood, effect = _likelihood(observations, checker, dominance, configuration.filled)
+    likelihood, effect = _likelihood(observations, checker, dominance, configuration)
     posterior = prior * likelihood
     posterior /= posterior.sum()
     touched = checker.evidence.posterior(observations, dominance) @ (
@@ -194,13 +196,14 @@ def _prior(checker: CrossChecker) -> np.ndarray:
 
 
 def _likelihood(
-    observations: Observations, checker: CrossChecker, dominance: float, filled: float
+    observations: Observations, checker: CrossChecker, dominance: float, numbers: SuspectConfiguration
 ) -> tuple[np.ndarray, np.ndarray]:
     """(sites,) likelihood of the answers for a lesion in each site, and (n, sites) effect on each symptom."""
     forward = checker.evidence.forward
-    lesions = filled * np.eye(len(checker.sites))
+    lesions = numbers.filled * np.eye(len(checker.sites))
     saturation = forward.saturation(lesions, observations.index)
-    probability = forward.probabilities(saturation, forward.ceilings[observations.index][:, None, None, None])
+    effects = forward.ceilings[observations.index][:, None, None, None] * saturation
+    probability = 1.0 - (1.0 - numbers.elsewhere) * (1.0 - effects)
     weight = checker.evidence.configuration.denial_weight
     chance = observations.side_chance
     named = chance / chance.sum(axis=1, keepdims=True)

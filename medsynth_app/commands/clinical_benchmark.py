@@ -14,18 +14,21 @@ from rich.table import Table
 from medsynth_app.clinical.cohort import CohortConfiguration
 from medsynth_app.clinical.cross_check_benchmark import (
     BenchmarkConfiguration,
+    IndependentFigures,
     fit_calibration,
     run_cross_check_benchmark,
 )
 from medsynth_app.clinical.database import open_database
 from medsynth_app.clinical.hospital_benchmark import benchmark_hospitals
 from medsynth_app.clinical.lesion_library import load_lesion_library
+from medsynth_app.clinical.lobe_cohort import LobeCohortConfiguration
 from medsynth_app.clinical.registration_benchmark import (
     RegisteredCase,
     benchmark_registration,
 )
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.seeding import SEED_FOLDER
+from medsynth_app.clinical.story_benchmark import StoryFigures, read_stories, score_stories
 from medsynth_app.clinical.symptom_model import load_symptom_definitions
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.imaging.atlas import load_atlas
@@ -35,12 +38,18 @@ from medsynth_app.imaging.cases import find_cases
 def cross_check(
     patients: Annotated[int, typer.Option(help="Simulated patients.", min=40)] = 2400,
     seed: Annotated[int, typer.Option(help="Of the cohort.")] = 1,
+    independent: Annotated[
+        int, typer.Option(help="Patients of the generator that shares nothing with the score; 0 leaves it out.", min=0)
+    ] = 800,
     picture: Annotated[Path | None, typer.Option(help="Write the reliability picture (PNG) here.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """How well the score tells a tumour's own symptoms from other sites', on simulated patients."""
     atlas = load_atlas()
-    configuration = BenchmarkConfiguration(cohort=CohortConfiguration(patients=patients, seed=seed))
+    configuration = BenchmarkConfiguration(
+        cohort=CohortConfiguration(patients=patients, seed=seed),
+        independent=LobeCohortConfiguration(patients=independent) if independent else None,
+    )
     result = run_cross_check_benchmark(
         atlas,
         load_symptom_definitions(SEED_FOLDER / "symptoms.csv"),
@@ -63,7 +72,54 @@ def cross_check(
     )
     console.print(f"score         {result.score_ms[0]:.1f} ms median, {result.score_ms[1]:.1f} ms p95, "
                   f"{result.score_processor_ms:.1f} ms of processor time")
+    if result.independent is not None:
+        _show_independent(result.independent)
     store_json(result.as_dict(), json_file)
+
+
+def _show_independent(found: IndependentFigures) -> None:
+    areas = (
+        ("other site", found.other_site),
+        ("other lobe or side", found.other_lobe),
+        ("mirrored", found.mirrored),
+    )
+    console.print(f"independent   {found.patients} patients of lobe tables; permuted {found.permuted:.3f}")
+    for name, area in areas:
+        console.print(f"  {name:19} {area.value:.3f} ({area.low:.3f} to {area.high:.3f})", highlight=False)
+
+
+def stories(
+    files: Annotated[list[Path], typer.Argument(help="CSV with part, text, findings; see docs/cross_check.md.")],
+    part: Annotated[str, typer.Option(help="held_out, tuning, or empty for all.")] = "",
+    by_symptom: Annotated[bool, typer.Option(help="Also a row per symptom.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """How well patients' own stories are understood: recall, precision, polarity, side, and what is refused."""
+    with tempfile.TemporaryDirectory() as folder, open_database(Path(folder) / "words.db") as database:
+        repository = Repository(database)
+        results = {}
+        for file in files:
+            told = [story for story in read_stories(file) if part in ("", story.part)]
+            results[file.stem] = score_stories(told, repository.read_story)
+    table = Table("stories", "recall", "precision", "denied", "present as denied", "polarity", "side", "refused")
+    for name, row in results.items():
+        table.add_row(
+            f"{name} ({row.stories})", f"{row.recall:.3f}", f"{row.precision:.3f}", f"{row.denial_recall:.3f}",
+            str(row.present_as_denied), f"{row.polarity_errors:.4f}", f"{row.side:.3f}", f"{row.refused:.3f}",
+        )  # fmt: skip
+    console.print(table)
+    if by_symptom:
+        for name, row in results.items():
+            _show_by_symptom(name, row)
+    store_json({name: asdict(row) for name, row in results.items()}, json_file)
+
+
+def _show_by_symptom(name: str, row: StoryFigures) -> None:
+    table = Table(name, "told", "found", "wrongly found", "side right")
+    for symptom, each in sorted(row.by_symptom.items()):
+        side = f"{each.side_right}/{each.sided}" if each.sided else ""
+        table.add_row(symptom, str(each.told), str(each.found), str(each.wrong), side)
+    console.print(table)
 
 
 def calibration(

@@ -11,12 +11,16 @@ from rich.table import Table
 
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
 from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
-from medsynth_app.clinical.intake import parse_intake
+from medsynth_app.clinical.intake import Intake, parse_intake
 from medsynth_app.clinical.knowledge_repository import Symptom
+from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.record_view import record_view
+from medsynth_app.clinical.red_flags import raised_flags
 from medsynth_app.clinical.report import conclusion, report_content
 from medsynth_app.clinical.report_html import render_html
 from medsynth_app.clinical.report_pdf import render_pdf
+from medsynth_app.clinical.side_words import BodySide
+from medsynth_app.clinical.story import DENIED
 from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, read_t1_like
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.errors import InvalidValueError
@@ -34,14 +38,18 @@ SYMPTOM_FORM = re.compile(r"(?P<id>[A-Za-z0-9_]+)(?:=(?P<words>[a-z,]+))?")
 
 def cross_check(
     case_dir: Annotated[
-        Path, typer.Argument(help="BraTS-style case folder; without a label it is segmented.")
-    ],
+        Path | None, typer.Argument(help="BraTS-style case folder; without a label it is segmented.")
+    ] = None,
     symptom: Annotated[
         list[str],
         typer.Option(
             help="ID, or ID=WORDS of left right both, yes no unknown, sudden days weeks months years."
         ),
     ] = [],  # noqa: B006 - typer copies it
+    says: Annotated[str, typer.Option(help="The patient's own words, Korean or English.")] = "",
+    symptoms_only: Annotated[
+        bool, typer.Option("--symptoms-only", help="No image: where the symptoms alone point to.")
+    ] = False,
     label: Annotated[Path | None, typer.Option(help="Label map instead of the folder's own.")] = None,
     handedness: Annotated[str, typer.Option(help="right, left, ambidextrous or unknown.")] = "unknown",
     age: Annotated[int | None, typer.Option(help="Years.")] = None,
@@ -58,8 +66,9 @@ def cross_check(
     """Cross-check symptoms with the tumour of a case. Research and education only."""
     if lang not in ("en", "ko"):
         raise InvalidValueError(f"--lang: {lang!r}; allowed: en, ko")
-    answers = [parse_symptom(text) for text in symptom]
     clinic = open_clinic(database)
+    answers = [parse_symptom(text) for text in symptom]
+    answers += _told(clinic, says, {each["symptom"] for each in answers}, lang)
     form = {
         "symptoms": answers,
         "handedness": handedness,
@@ -68,6 +77,11 @@ def cross_check(
         "rapidly_worse": rapidly_worse,
     }
     intake = parse_intake(form, clinic.definitions)
+    if symptoms_only:
+        show_suspects(clinic, intake, lang, json_file)
+        return
+    if case_dir is None:
+        raise InvalidValueError("case_dir: missing; allowed: a case folder, or --symptoms-only without one")
     check = clinic.cross_check(_images(case_dir, label), intake)
     symptoms = {each.id: each for each in clinic.repository.symptoms()}
     _show(check, symptoms, "ko" if lang == "ko" else "en")
@@ -92,6 +106,54 @@ def open_clinic(database: str = "") -> Clinic:
 def default_database() -> str:
     """The SQLite file of a user who works without a server; it need not be there."""
     return str(default_cache_folder() / "clinical.db")
+
+
+def _told(clinic: Clinic, says: str, answered: set[str], lang: str) -> list[dict[str, Any]]:
+    """Answers of the patient's own words; those given as options stand. Says what was and was not understood."""
+    if not says.strip():
+        return []
+    story = clinic.repository.read_story(says)
+    names = {each.id: each.name_ko if lang == "ko" else each.name_en for each in clinic.repository.symptoms()}
+    for found in story.findings:
+        side = "" if found.side is BodySide.UNKNOWN else f", {found.side.value}"
+        console.print(f"understood: {names[found.id]} ({found.id}): {found.state}{side}", highlight=False)
+    for question in story.questions:
+        choices = " / ".join(each.label_ko if lang == "ko" else each.label_en for each in question.choices)
+        console.print(f"to ask: {question.text_ko if lang == 'ko' else question.text_en} [{choices}]",
+                      highlight=False, markup=False)  # fmt: skip
+    if story.not_understood:
+        console.print(f"not understood: {' / '.join(story.not_understood)}", highlight=False, markup=False)
+    rows: dict[str, dict[str, Any]] = {}
+    for found in story.findings:
+        if found.id not in answered:
+            rows.setdefault(
+                found.id,
+                {
+                    "symptom": found.id,
+                    "answer": "no" if found.state == DENIED else "yes",
+                    "side": found.side.value,
+                    "onset": found.onset.value,
+                },
+            )
+    return list(rows.values())
+
+
+def show_suspects(clinic: Clinic, intake: Intake, lang: str, json_file: Path | None, count: int = 10) -> None:
+    """Print the regions that the answers point to, and write all of them where a file is named."""
+    found = clinic.suspect(intake)
+    names = {each.id: each.name_ko if lang == "ko" else each.name_en for each in clinic.repository.symptoms()}
+    table = Table("region", "side", "probability", "touched", "because of")
+    for row in found.suspected[:count]:
+        why = ", ".join(names[each.symptom] for each in row.reasons)
+        table.add_row(row.region, row.side, f"{row.probability:.2f}", f"{row.touched_probability:.2f}", why)
+    if found.suspected:
+        console.print(table)
+    else:
+        console.print("no reported symptom points to a region", highlight=False)
+    for flag in raised_flags(intake, clinic.repository.red_flags()):
+        console.print(f"URGENT: {flag.text_ko if lang == 'ko' else flag.text_en}", style="bold red")
+    console.print(RESEARCH_NOTICE, highlight=False)
+    store_json({**plain(found), "notice": RESEARCH_NOTICE}, json_file)
 
 
 def parse_symptom(text: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from medsynth_app.clinical.cross_check import ConcordanceClass
 from medsynth_app.clinical.hospital_fhir import read_hospital_bundle
 from medsynth_app.clinical.hospital_import import CsvConfiguration, read_hospital_csv
 from medsynth_app.clinical.hospital_records import HospitalSource, ImportReport, ParsedHospitals
-from medsynth_app.clinical.hospitals import HospitalQuery
+from medsynth_app.clinical.hospitals import HospitalDirectory, HospitalQuery, RankingConfiguration
 from medsynth_app.clinical.plain import plain
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.commands.cross_check import open_clinic
@@ -66,35 +67,44 @@ def find(
     region: Annotated[list[str], typer.Option(help="Region code such as BROCA; may be repeated.")] = [],  # noqa: B006
     lat: Annotated[float | None, typer.Option(help="Degrees north.")] = None,
     lon: Annotated[float | None, typer.Option(help="Degrees east.")] = None,
+    concordance: Annotated[
+        ConcordanceClass | None, typer.Option(help="Class of the cross-check; a doubtful site wants general care.")
+    ] = None,
     seizures: Annotated[bool, typer.Option(help="The patient has seizures.")] = False,
     child: Annotated[bool, typer.Option(help="The patient is under 18.")] = False,
     country: Annotated[str, typer.Option(help="ISO code to stay within.")] = "",
+    max_km: Annotated[float | None, typer.Option(help="Nothing farther away; needs --lat and --lon.")] = None,
     limit: Annotated[int, typer.Option(help="Most hospitals listed.", min=1, max=100)] = 10,
+    invented: Annotated[bool, typer.Option(help="Also the invented ones where real ones were imported.")] = False,
     database: Annotated[str, typer.Option(help="Database URL or SQLite file.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the answer to this file.")] = None,
 ) -> None:
     """List hospitals that offer what the care of a region wants, with every term of the order."""
     query = HospitalQuery(
-        regions=tuple(region),
+        regions=tuple(code for each in region for code in each.split(",") if code),
+        concordance=concordance,
         latitude=lat,
         longitude=lon,
         seizures=seizures,
         child=child,
-        country=country,
+        country=country.upper(),
+        max_distance_km=max_km,
         limit=limit,
     )
-    answer = open_clinic(database).directory.find(query, date.today())
-    table = Table("hospital", "score", "services", "level", "distance", "km", "data of")
+    directory = HospitalDirectory(open_clinic(database).repository, RankingConfiguration(keep_invented=invented))
+    answer = directory.find(query, date.today())
+    table = Table("hospital", "score", "services", "level", "distance", "km", "data of", "stands in")
     for row in answer.hospitals:
         terms = row.terms
         table.add_row(
-            row.hospital.name_en or row.hospital.name,
+            (row.hospital.name_en or row.hospital.name) + (" (invented)" if row.hospital.invented else ""),
             f"{row.score:.2f}",
             f"{terms.service_match:.2f}",
             f"{terms.level:.2f}",
             f"{terms.distance:.2f}",
             "?" if row.distance_km is None else f"{row.distance_km:.0f}",
             row.hospital.updated or "?",
+            row.proxy,
         )
     console.print("wanted: " + ", ".join(each.name_en for each in answer.wanted), highlight=False)
     console.print(table)

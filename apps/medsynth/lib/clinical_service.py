@@ -54,7 +54,13 @@ class ClinicalService:
         folder = settings.model_folder / "clinic" if remote else Path(studies) / OWN_FOLDER
         limits = SlotLimits(settings.cross_check_slots, settings.cross_check_queue)
         database = settings.database or folder / "clinical.db"
-        self._clinic = Clinic(ClinicConfiguration(database, folder / "cross_checks", limits=limits))
+        kept = ClinicConfiguration(
+            database,
+            folder / "cross_checks",
+            limits=limits,
+            keep_invented_hospitals=settings.hospitals == "demo",
+        )
+        self._clinic = Clinic(kept)
         self._warming = threading.Lock()
 
     def start(self) -> None:

@@ -37,6 +37,7 @@ class Settings:
         inference_run_seconds: a client whose inference runs longer is told so with 503.
         cross_check_slots: cross-checks that run at once.
         cross_check_queue: cross-checks that may wait; one more is answered 503.
+        hospitals: ``real`` leaves the invented hospitals out once real ones were imported, ``demo`` keeps them, marked.
         model_slots: model -> how many of it run at once, ``volume_synthesis=1;image_synthesis=2``.
         maximum_volume_mb: uploads that become larger when they are read are refused with 413.
         maximum_upload_mb: larger uploads are refused with 413.
@@ -59,6 +60,7 @@ class Settings:
     inference_run_seconds: int = 1800
     cross_check_slots: int = 2
     cross_check_queue: int = 8
+    hospitals: str = "real"
     model_slots: Mapping[str, int] = field(default_factory=dict)
     maximum_volume_mb: int = LARGEST_EXPANDED_BYTES >> 20
     maximum_upload_mb: int = 1024
@@ -92,6 +94,7 @@ class Settings:
             inference_run_seconds=_number(conf, "inference_run_seconds", 1800, 1, 7 * 86400),
             cross_check_slots=_number(conf, "cross_check_slots", 2, 1, 64),
             cross_check_queue=_number(conf, "cross_check_queue", 8, 0, 1000),
+            hospitals=_choice(conf, "hospitals", ("real", "demo")),
             model_slots=_model_slots(conf),
             maximum_volume_mb=_number(
                 conf, "maximum_volume_mb", LARGEST_EXPANDED_BYTES >> 20, 1, 1024 * 1024
@@ -112,6 +115,13 @@ def _boolean(conf: Mapping[str, str], key: str, default: bool) -> bool:
     if word not in (*TRUE_WORDS, *FALSE_WORDS):
         raise InvalidValueError(f"--conf {key}: {word!r} must be true or false")
     return word in TRUE_WORDS
+
+
+def _choice(conf: Mapping[str, str], key: str, known: tuple[str, ...]) -> str:
+    word = str(conf.get(key, known[0])).strip().lower()
+    if word not in known:
+        raise InvalidValueError(f"--conf {key}: {word!r}; allowed: {', '.join(known)}")
+    return word
 
 
 def _number(conf: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:

@@ -18,7 +18,7 @@ from medsynth_app.clinical.hospital_records import (
     ParsedHospitals,
 )
 from medsynth_app.clinical.hospital_repository import great_circle_km
-from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery
+from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery, RankingConfiguration
 from medsynth_app.clinical.red_flags import EMERGENCY_EN, EMERGENCY_KO
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.errors import InvalidValueError, NotFoundError
@@ -124,7 +124,7 @@ def test_country_and_distance_limit(directory: HospitalDirectory) -> None:
 
 
 def test_unknown_place_ranks_and_ties_go_by_name(clinic: Repository) -> None:
-    directory = HospitalDirectory(clinic)
+    directory = HospitalDirectory(clinic, RankingConfiguration(keep_invented=True))
     before = find(directory, limit=100, **SEOUL)
     services = (OfferedService("neurosurgery", 0.5),)
     records = tuple(
@@ -132,7 +132,7 @@ def test_unknown_place_ranks_and_ties_go_by_name(clinic: Repository) -> None:
         for name in ("Zeta", "Alpha")
     )
     clinic.import_hospitals(SOURCE, ParsedHospitals(records))
-    after = find(directory, limit=100, max_distance_km=500.0, **SEOUL)
+    after = find(directory, limit=100, **SEOUL)
     names = [each.hospital.name for each in after.hospitals if each.hospital.source == SOURCE.title]
     assert names == ["Alpha", "Zeta"]
     assert len(find(directory, limit=100, **SEOUL).hospitals) == len(before.hospitals) + 2
@@ -140,6 +140,57 @@ def test_unknown_place_ranks_and_ties_go_by_name(clinic: Repository) -> None:
     # undated data: recency 0.5; neurosurgery weighs 1 of the 3.4 that are always wanted
     assert alpha.terms.service_match == pytest.approx(0.5 * 0.5 * 1.0 / 3.4, abs=1e-4)
     assert alpha.distance_km is None
+    near = find(directory, limit=100, max_distance_km=500.0, **SEOUL).hospitals
+    assert not {"Alpha", "Zeta"} & {each.hospital.name for each in near}, "nobody knows that they are near"
+
+
+def _listed(*rows: tuple[str, HospitalLevel, float, float]) -> ParsedHospitals:
+    """Hospitals of which name, type and place are published, as in HIRA's base list: no services."""
+    return ParsedHospitals(
+        tuple(HospitalRecord(name, name, level=level, latitude=lat, longitude=lon) for name, level, lat, lon in rows)
+    )
+
+
+def test_real_hospitals_send_the_invented_ones_away(clinic: Repository) -> None:
+    assert all(each.hospital.invented for each in find(HospitalDirectory(clinic)).hospitals)
+    clinic.import_hospitals(SOURCE, _listed(("Real", HospitalLevel.TERTIARY, 37.5, 127.0)))
+    assert [each.hospital.name for each in find(HospitalDirectory(clinic)).hospitals] == ["Real"]
+    kept = find(HospitalDirectory(clinic, RankingConfiguration(keep_invented=True)), limit=100).hospitals
+    assert len(kept) > 1
+    assert {each.hospital.invented for each in kept} == {True, False}
+
+
+def test_among_equals_the_nearest_is_first_and_nothing_lies_beyond_the_limit(clinic: Repository) -> None:
+    clinic.import_hospitals(
+        SOURCE,
+        _listed(
+            ("far", HospitalLevel.TERTIARY, 35.18, 129.08),
+            ("farther", HospitalLevel.TERTIARY, 33.5, 126.5),
+            ("near", HospitalLevel.TERTIARY, 37.57, 127.0),
+            ("next door", HospitalLevel.HOSPITAL, 37.55, 127.0),
+        ),
+    )
+    directory = HospitalDirectory(clinic)
+    assert [each.hospital.name for each in find(directory, **SEOUL).hospitals][:1] == ["near"]
+    names = [each.hospital.name for each in find(directory, **SEOUL).hospitals if each.hospital.level == "01"]
+    assert names == ["near", "far", "farther"]
+    within = find(directory, max_distance_km=50.0, **SEOUL).hospitals
+    assert [each.hospital.name for each in within] == ["near", "next door"]
+    assert find(directory, max_distance_km=1.0, latitude=36.0, longitude=128.0).hospitals == ()
+
+
+def test_services_that_nobody_published_are_unknown_and_the_type_stands_in_by_name(clinic: Repository) -> None:
+    clinic.import_hospitals(SOURCE, _listed(("Real", HospitalLevel.TERTIARY, 37.5, 127.0)))
+    row = find(HospitalDirectory(clinic), regions=("BROCA",)).hospitals[0]
+    assert (row.offered, row.missing) == ((), ())
+    assert "awake_mapping" in row.unknown
+    assert row.proxy == "level 01 (tertiary general hospital)"
+    assert row.terms.service_match == pytest.approx(0.6 * row.terms.recency, abs=1e-3)
+
+
+def test_a_distance_limit_without_a_place_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="max_distance_km: given without latitude and longitude"):
+        HospitalQuery(max_distance_km=10.0)
 
 
 def test_old_data_count_less(knowledge: Repository) -> None:
