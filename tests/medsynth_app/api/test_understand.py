@@ -43,7 +43,8 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def test_what_the_patient_says(client: TestClient, text: str, expected: list[tuple[str, str, str]]) -> None:
     found = understood(client, text)
     assert rows(found) == expected
-    assert [each["symptom"] for each in found["candidates"]][: min(3, len(expected))] == [row[0] for row in expected][:3]
+    first = [each["symptom"] for each in found["candidates"]][: min(3, len(expected))]
+    assert first == [row[0] for row in expected][:3]
     if not expected:
         assert (found["candidates"], found["not_understood"]) == ([], [text])
 
@@ -65,7 +66,8 @@ def test_two_eyes_or_one_is_asked_back_with_answers(client: TestClient) -> None:
 
 def test_a_missing_side_is_asked_for(client: TestClient) -> None:
     question = understood(client, "my arm is weak")["questions"][0]
-    assert (question["kind"], [each["side"] for each in question["choices"]]) == ("which_side", ["left", "right", "both"])
+    sides = [each["side"] for each in question["choices"]]
+    assert (question["kind"], sides) == ("which_side", ["left", "right", "both"])
 
 
 def test_a_long_story_is_read_and_an_endless_one_is_refused(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.marking import (
+    is_marked_synthetic,
     EXTENSION_CODE,
     MARK_KEY,
     SyntheticMark,
