@@ -35,7 +35,8 @@ class CoregistrationConfiguration:
         samples: how many voxels the metric looks at, a level.
         iterations: most optimiser steps, a level.
         turns_deg: turns about each axis tried beside the starts.
-        refined_starts: how many starts go on after the first look.
+        screening_iterations: optimiser steps of every start before the less promising ones are dropped.
+        refined_starts: how many starts go on.
         bins: of the histogram.
         brain_rim_mm: what is seen around the brain.
         least_gain: nats by which a new position must be better than a shared frame of reference to be taken.
@@ -46,7 +47,8 @@ class CoregistrationConfiguration:
     samples: tuple[int, ...] = (12_000, 25_000, 50_000)
     iterations: tuple[int, ...] = (150, 100, 50)
     turns_deg: tuple[float, ...] = (-15.0, 15.0)
-    refined_starts: int = 3
+    screening_iterations: int = 25
+    refined_starts: int = 4
     bins: int = 32
     brain_rim_mm: float = 10.0
     least_gain: float = 0.005
@@ -124,11 +126,7 @@ def coregister(reference: Reference, series: Volume, *, shared_frame: bool = Fal
     levels = [_Level(reference, series, index) for index in range(len(reference.levels))]
     header = _transform(np.eye(4), levels[0].center)
     starts = _starts(levels[0], reference.center, shared_frame, configuration)
-    looked = sorted(starts, key=lambda s: levels[0].metric(s[1]))[: configuration.refined_starts]
-    if not any(name == "header" for name, _ in looked):
-        looked.append(("header", header))
-    refined = [(name, levels[0].refined(start)) for name, start in looked]
-    name, best = min(refined, key=lambda s: levels[0].metric(s[1]))
+    name, best = _best_start(levels, starts, configuration)
     for level in levels[1:]:
         # Twice: the step has shrunk on the way, and with a fresh one the last millimetre is found (measured).
         best = level.refined(level.refined(best))
@@ -139,6 +137,20 @@ def coregister(reference: Reference, series: Volume, *, shared_frame: bool = Fal
     # ITK maps fixed points (the series) to moving ones (the reference); callers go the other way.
     matrix = np.linalg.inv(_matrix(best))
     return Coregistration(matrix, name, found, told, levels[0].best_moved(best))
+
+
+def _best_start(
+    levels: list[_Level], starts: list[tuple[str, sitk.Euler3DTransform]], configuration: CoregistrationConfiguration
+) -> tuple[str, sitk.Euler3DTransform]:
+    """All starts a few steps, the better ones to the end, the best of them by the next level's metric.
+
+    A start is not judged where it lies: 15 degrees beside the right turn all look alike (measured).
+    """
+    coarse, judge = levels[0], levels[min(1, len(levels) - 1)]
+    tried = [(name, coarse.refined(start, configuration.screening_iterations)) for name, start in starts]
+    tried.sort(key=lambda s: coarse.metric(s[1]))
+    refined = [(name, coarse.refined(start)) for name, start in tried[: configuration.refined_starts]]
+    return min(refined, key=lambda s: judge.metric(s[1]))
 
 
 class _Level:
@@ -163,13 +175,14 @@ class _Level:
         except RuntimeError:
             return 0.0
 
-    def refined(self, start: sitk.Euler3DTransform) -> sitk.Euler3DTransform:
+    def refined(self, start: sitk.Euler3DTransform, iterations: int | None = None) -> sitk.Euler3DTransform:
         """The start, improved until it gets no better; the start itself where ITK gives up."""
         stop_if_cancelled()
         method = self._method()
         method.SetOptimizerAsRegularStepGradientDescent(
             learningRate=self.size_mm, minStep=self.size_mm / 100, relaxationFactor=0.6,
-            numberOfIterations=self.configuration.iterations[self.index], gradientMagnitudeTolerance=1e-6,
+            numberOfIterations=iterations or self.configuration.iterations[self.index],
+            gradientMagnitudeTolerance=1e-6,
         )  # fmt: skip
         method.SetOptimizerScalesFromPhysicalShift()
         transform = sitk.Euler3DTransform(start)

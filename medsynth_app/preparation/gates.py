@@ -62,7 +62,7 @@ class CoregistrationGates:
 
     overlap: tuple[float, float] = (0.5, 0.95)
     information: tuple[float, float] = (0.10, 0.20)
-    peak: tuple[float, float] = (1.1, 1.25)
+    peak: tuple[float, float] = (1.2, 1.8)
     rotation_deg: tuple[float, float] = (40.0, 75.0)
     shift_mm: tuple[float, float] = (30.0, 60.0)
 

@@ -234,7 +234,7 @@ def class_probabilities(
     """
     prepared = prepare(volume)
     image = torch.from_numpy(prepared.image)
-    box = Box((0, 0, 0), prepared.image.shape[1:])
+    box = Box((0, 0, 0), prepared.box.shape)
     if not configuration.whole_brain:
         box = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration))
     part = box.slices
