@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY medsynth_app medsynth_app
 COPY apps apps
 COPY sample-data sample-data
-RUN pip install --no-deps -e . \
+RUN pip install -e ".[raw]" \
     && useradd --create-home --uid 10001 medsynth \
     && mkdir -p /studies /models && chown -R medsynth /studies /models apps/medsynth
 

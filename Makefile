@@ -33,6 +33,9 @@ $(READY): requirements.txt pyproject.toml
 		&& $(BIN)/python -m uv pip install --python $(BIN)/python -r requirements.txt \
 		|| $(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	@# The extra "raw": 290 MB. A mirror that lacks it must not stop the rest; a raw study then says what to install.
+	$(BIN)/python -m pip install --disable-pip-version-check -q -e ".[raw]" \
+		|| echo "medsynth: the extra 'raw' could not be installed; raw studies need a brain mask until it is" >&2
 	touch $(READY)
 
 clean:

@@ -14,6 +14,7 @@ from medsynth_app.commands import (
     evaluate,
     generate,
     hospitals,
+    segment,
     serve,
     skin_progression,
     train,
@@ -29,6 +30,8 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 application.command("serve")(serve.serve)
+application.command("segment")(segment.segment)
+application.command("prepare")(segment.prepare)
 application.command("evaluate")(evaluate.evaluate)
 application.command("doctor")(doctor.doctor)
 application.command("cross-check")(cross_check.cross_check)

@@ -1,6 +1,6 @@
 """Who may import whom: the floors of the house, read from the imports, with the offender named.
 
-apps -> api -> segmentation | synthesis | clinical | active_learning -> imaging -> the ground floor.
+apps -> api -> segmentation | synthesis | clinical | active_learning -> preparation -> imaging -> the ground floor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GROUND = (
     "json_values",
     "precision", "updates",
 )  # fmt: skip
-FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, **dict.fromkeys(WINGS, 2), "api": 3}
+FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, "preparation": 2, **dict.fromkeys(WINGS, 3), "api": 4}
 OVERSEERS = ("cli", "commands", "__main__")
 """What stands at the top of the library and may see every room, as may all that begins with ``benchmark``."""
 WEB_FRAMEWORKS = ("fastapi", "starlette")

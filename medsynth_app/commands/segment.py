@@ -1,0 +1,311 @@
+"""``medsynth segment`` and ``medsynth prepare``: from a study on disk to a mask, without a server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import nibabel as nib
+import numpy as np
+import typer
+from rich.table import Table
+
+from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
+from medsynth_app.files import whole_file
+from medsynth_app.imaging.dicom.segmentation_object import EmptySegmentationError, write_segmentation
+from medsynth_app.imaging.dicom.sequence_mapping import parse_sequence_mapping
+from medsynth_app.imaging.dicom.structure_set import write_structure_set
+from medsynth_app.imaging.labels import write_label
+from medsynth_app.imaging.mask_preview import write_mask_preview
+from medsynth_app.preparation.cache import PreparedCache, user_cache
+from medsynth_app.preparation.finding import Found, find_studies, study_of_files
+from medsynth_app.preparation.pipeline import MODES, PreparationOptions, Stages, look_at, prepare_study
+from medsynth_app.preparation.study_input import SeriesInput, StudyInput
+from medsynth_app.preparation.writing import write_prepared, write_unchanged
+from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
+from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.segmentation.run_manifest import run_manifest
+from medsynth_app.segmentation.study_segmentation import StudySegmentation, segment_study
+from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE, Modality
+
+MISSING = ("refuse", "blank")
+UNFORESEEN = (OSError, RuntimeError, ValueError, MemoryError, KeyError, IndexError, TypeError, AttributeError)
+"""What a broken file may still raise deep inside a library: it fails its own study, never the others."""
+
+
+@dataclass
+class Outcome:
+    """What came of all inputs.
+
+    Attributes:
+        done: name -> figures.
+        failed: name -> why not.
+        manifests: name -> run manifest.
+    """
+
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def segment(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="INPUT...", help="Case folders, DICOM folders (nested, several patients), 4-D files."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; made where it is not there.")] = Path("."),
+    flair: Annotated[Path | None, typer.Option(help="FLAIR: a file, or a folder with its DICOM series.")] = None,
+    t1: Annotated[Path | None, typer.Option(help="T1 before contrast.")] = None,
+    t1ce: Annotated[Path | None, typer.Option(help="T1 after contrast.")] = None,
+    t2: Annotated[Path | None, typer.Option(help="T2.")] = None,
+    preparation: Annotated[str, typer.Option(help="auto: raw studies are prepared; none: taken as they are.")] = "auto",
+    reference: Annotated[
+        str | None, typer.Option(help="Sequence whose grid the mask is on; T1ce of a raw study, else FLAIR.")
+    ] = None,
+    missing_sequence: Annotated[str, typer.Option(help="refuse, or blank: it degrades the result.")] = "refuse",
+    brain_mask: Annotated[
+        Path | None, typer.Option(help="The brain, in the reference's space, instead of brain extraction.")
+    ] = None,
+    sequence_mapping: Annotated[str, typer.Option(help="Which DICOM series is which: 't1ce=REGEX;flair=REGEX'.")] = "",
+    dicom_seg: Annotated[bool, typer.Option("--dicom-seg", help="A DICOM SEG object too (DICOM input).")] = False,
+    rtstruct: Annotated[bool, typer.Option("--rtstruct", help="An RT structure set too (DICOM input).")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="The entropy in per cent too.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="A PNG with the mask on three planes too.")] = False,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep prepared studies for the next run.")] = True,
+    weights: Annotated[Path | None, typer.Option(help="Weights; the shipped ones by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
+    test_time_augmentation: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the run manifests to this file.")] = None,
+) -> None:
+    """Segment studies, raw or prepared: NAME_seg.nii.gz, labels 0..3, on the grid of the reference series."""
+    named = {m.value: p for m, p in zip(Modality, (flair, t1, t1ce, t2)) if p is not None}
+    _check_use(inputs, named, preparation, missing_sequence, reference, out)
+    kept = PreparedCache(user_cache()) if cache else None
+    job = _Job(
+        network=CurrentNetwork([weights or SHIPPED_WEIGHTS], device),
+        configuration=InferenceConfiguration(test_time_augmentation=test_time_augmentation),
+        options=PreparationOptions(preparation, brain_mask, kept),
+        blank=missing_sequence == "blank", reference=reference, out=out,
+        extras={"dicom_seg": dicom_seg, "rtstruct": rtstruct, "uncertainty": uncertainty, "preview": preview},
+    )  # fmt: skip
+    outcome = _run(inputs or [], named, sequence_mapping, job.run)
+    _show_volumes(outcome)
+    store_json({"inputs": outcome.done, "failed": outcome.failed, "notice": RESEARCH_NOTICE}, json_file)
+    store_json({"inputs": outcome.manifests, "failed": outcome.failed, "notice": RESEARCH_NOTICE}, report)
+    _finish(outcome)
+
+
+def prepare(
+    paths: Annotated[list[Path], typer.Argument(metavar="INPUT... OUT", help="Studies, and the folder to write to.")],
+    brain_mask: Annotated[
+        Path | None, typer.Option(help="The brain, in the reference's space, instead of brain extraction.")
+    ] = None,
+    sequence_mapping: Annotated[str, typer.Option(help="Which DICOM series is which: 't1ce=REGEX;flair=REGEX'.")] = "",
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep prepared studies for the next run.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all records to this file.")] = None,
+) -> None:
+    """Raw studies -> BraTS-style cases (co-registered, brain only, 1 mm), with transforms and preparation.json."""
+    if len(paths) < 2:
+        raise InvalidValueError("prepare: needs INPUT... and OUT, at least two paths")
+    *inputs, out = paths
+    if out.exists() and not out.is_dir():
+        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
+    options = PreparationOptions("auto", brain_mask, PreparedCache(user_cache()) if cache else None)
+
+    def run(study: StudyInput, stages: Stages, outcome: Outcome) -> None:
+        with stages.stage("read"):
+            seen = look_at(study)
+        if seen.is_prepared:
+            write_unchanged(study, seen.volumes, seen.reason, out)
+            outcome.done[study.name] = {"kind": "prepared", "reason": seen.reason, "warnings": list(study.notes)}
+            return
+        prepared = prepare_study(study, options, stages, seen)
+        write_prepared(prepared, out)
+        outcome.done[study.name] = prepared.record()
+
+    outcome = _run(inputs, {}, sequence_mapping, run)
+    for name, record in outcome.done.items():
+        _say(f"{name}: {record['kind']}, written to {out.name}/{name}")
+        _warn(name, record["warnings"])
+    store_json({"inputs": outcome.done, "failed": outcome.failed, "notice": RESEARCH_NOTICE}, json_file)
+    _finish(outcome)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One segmentation after the other, with the same settings."""
+
+    network: CurrentNetwork
+    configuration: InferenceConfiguration
+    options: PreparationOptions
+    blank: bool
+    reference: str | None
+    out: Path
+    extras: dict[str, bool]
+
+    def run(self, study: StudyInput, stages: Stages, outcome: Outcome) -> None:
+        network, shape, notes = self.network.get()
+        answer = segment_study(
+            study, network, shape.modalities, self.configuration, self.options,
+            blanks=len(shape.modalities) - 1 if self.blank else 0, reference=self.reference,
+            doubt=self.extras["uncertainty"], stages=stages,
+        )  # fmt: skip
+        with stages.stage("write"):
+            files, warnings = self._write(study, answer)
+        figures = answer.as_dict()
+        figures["seconds"] = {stage: round(value, 3) for stage, value in stages.seconds.items()}
+        figures["warnings"] += warnings
+        outcome.done[study.name] = {"files": files, **figures}
+        manifest = run_manifest(
+            study, answer, self.network.path(), notes, self.network.device, self.configuration
+        )
+        outcome.manifests[study.name] = {**manifest, **figures}
+
+    def _write(self, study: StudyInput, answer: StudySegmentation) -> tuple[list[str], list[str]]:
+        source = study.series[answer.reference]
+        stem = self.out / study.name
+        write_label(answer.labels, answer.affine, stem.with_name(f"{stem.name}_seg.nii.gz"))
+        files, warnings = [f"{stem.name}_seg.nii.gz"], []
+        for kind, write in (("dicom_seg", _write_dicom_seg), ("rtstruct", _write_rtstruct)):
+            if not self.extras[kind]:
+                continue
+            target = stem.with_name(f"{stem.name}_{kind.removeprefix('dicom_')}.dcm")
+            try:
+                write(answer, source, target)
+                files.append(target.name)
+            except (EmptySegmentationError, UnsupportedKindError) as error:
+                warnings.append(f"no {target.name}: {error.message}")
+        if answer.doubt is not None:
+            files.append(f"{stem.name}_uncertainty.nii.gz")
+            _write_map(answer.doubt, answer.affine, stem.with_name(files[-1]))
+        if self.extras["preview"]:
+            files.append(f"{stem.name}_preview.png")
+            write_mask_preview(source.read(), answer.labels, stem.with_name(files[-1]))
+        return files, warnings
+
+
+def _write_dicom_seg(answer: StudySegmentation, source: SeriesInput, target: Path) -> None:
+    _check_dicom(source, "dicom-seg")
+    with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
+        # The converter takes a folder with the images of that series and nothing else.
+        for index, path in enumerate(source.files):
+            (Path(folder) / f"{index:05d}.dcm").symlink_to(path.resolve())
+        write_segmentation(
+            answer.labels, answer.affine, Path(folder), target, "MedSynth prediction", automatic=True
+        )
+
+
+def _write_rtstruct(answer: StudySegmentation, source: SeriesInput, target: Path) -> None:
+    _check_dicom(source, "rtstruct")
+    write_structure_set(answer.labels, answer.affine, source.files, target, "MedSynth prediction")
+
+
+def _check_dicom(source: SeriesInput, option: str) -> None:
+    if not source.is_dicom:
+        raise UnsupportedKindError(f"--{option} needs DICOM input to refer to, {source.title!r} is an image file")
+
+
+def _write_map(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
+    image = nib.Nifti1Image(array, affine)
+    image.set_sform(affine, code=1)
+    with whole_file(path) as beside:
+        nib.save(image, beside)
+
+
+def _check_use(
+    inputs: list[Path] | None, named: dict[str, Path], preparation: str, missing: str, reference: str | None, out: Path
+) -> None:
+    if bool(inputs) == bool(named):
+        raise InvalidValueError("input: give INPUT..., or files by --flair --t1 --t1ce --t2, not both")
+    known = [m.value for m in Modality]
+    for name, value, allowed in (
+        ("preparation", preparation, MODES), ("missing_sequence", missing, MISSING), ("reference", reference, known)
+    ):  # fmt: skip
+        if value is not None and value not in allowed:
+            raise InvalidValueError(f"{name}: {value!r} must be one of {', '.join(allowed)}")
+    if out.exists() and not out.is_dir():
+        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _run(
+    inputs: list[Path], named: dict[str, Path], mapping: str, run: Callable[[StudyInput, Stages, Outcome], None]
+) -> Outcome:
+    outcome = Outcome()
+    patterns = parse_sequence_mapping(mapping) if mapping else None
+    with progress_bar(10.0) as bar:
+        task = bar.add_task("looking for studies", total=None)
+        studies: list[StudyInput] = []
+        for path in inputs:
+            found = _guarded(path.name, outcome, partial(find_studies, path, patterns)) or Found()
+            studies += found.studies
+            outcome.failed.update(found.failures)
+        if named:
+            study = _guarded("files", outcome, partial(study_of_files, named))
+            studies += [study] if study is not None else []
+        bar.update(task, total=len(studies), completed=0)
+        for study in _named_apart(studies):
+
+            def tell(stage: str, name: str = study.name) -> None:
+                bar.update(task, description=f"{name}: {stage}")
+
+            _guarded(study.name, outcome, partial(run, study, Stages(tell), outcome))
+            bar.advance(task)
+    return outcome
+
+
+def _guarded(name: str, outcome: Outcome, work: Callable[[], Any]) -> Any:
+    """The work's result; None where it failed, with the reason noted."""
+    try:
+        return work()
+    except MedSynthError as error:
+        outcome.failed[name] = error.message
+    except UNFORESEEN as error:
+        outcome.failed[name] = f"{name}: unforeseen {type(error).__name__}: {str(error)[:200]}"
+    return None
+
+
+def _named_apart(studies: list[StudyInput]) -> Iterator[StudyInput]:
+    seen: dict[str, int] = {}
+    for study in studies:
+        seen[study.name] = seen.get(study.name, 0) + 1
+        if seen[study.name] == 1:
+            yield study
+        else:
+            yield StudyInput(**{**vars(study), "name": f"{study.name}_{seen[study.name]}"})
+
+
+def _show_volumes(outcome: Outcome) -> None:
+    table = Table("study", "kind", *(f"{name.replace('_', ' ')} ml" for name in LABEL_NAMES), "on", "s")
+    for name, figures in outcome.done.items():
+        table.add_row(
+            name, figures["kind"], *(f"{figures['volumes_ml'][label]:.2f}" for label in LABEL_NAMES),
+            figures["reference"], f"{sum(figures['seconds'].values()):.1f}",
+        )  # fmt: skip
+    if outcome.done:
+        console.print(table)
+    for name, figures in outcome.done.items():
+        _warn(name, figures["warnings"])
+
+
+def _warn(name: str, warnings: list[str]) -> None:
+    for warning in warnings:
+        _say(f"{name}: {warning}")
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _finish(outcome: Outcome) -> None:
+    for name, reason in outcome.failed.items():
+        _say(f"failed: {reason if reason.startswith(name) else f'{name}: {reason}'}")
+    _say(RESEARCH_NOTICE)
+    if outcome.failed:
+        raise typer.Exit(1)

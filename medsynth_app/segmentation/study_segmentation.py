@@ -1,0 +1,295 @@
+"""A study in, raw or prepared; a label map on the series that the user looks at out.
+
+A prepared study goes the way of ``inference.segment``. A raw one is prepared first; the class probabilities, not the
+labels, are brought to the voxels of the reference series, and the most probable class is taken there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import nn
+
+from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.geometry import Box
+from medsynth_app.imaging.volume import Volume
+from medsynth_app.preparation.interpolation import Grid, labels_on_series
+from medsynth_app.preparation.pipeline import (
+    PreparationOptions,
+    SeenStudy,
+    Stages,
+    look_at,
+    prepare_study,
+)
+from medsynth_app.preparation.prepared import PreparedStudy
+from medsynth_app.preparation.study_input import StudyInput, stacked
+from medsynth_app.segmentation.enhancement import without_unproven_enhancement
+from medsynth_app.segmentation.inference import (
+    FOUR_SEQUENCES,
+    InferenceConfiguration,
+    Segmentation,
+    _place,
+    label_volumes_ml,
+    mean_entropy,
+    predict_logits,
+    segment,
+)
+from medsynth_app.segmentation.localization import inside_brain, tumor_box
+from medsynth_app.segmentation.transforms import clean_labels, prepare
+from medsynth_app.vocabulary import Modality, t1_and_t1ce
+
+BLANK_WARNING = "{} is missing and was taken as blank: expect a worse result"
+DEFAULT_REFERENCE = {"raw": Modality.T1CE.value, "prepared": Modality.FLAIR.value}
+
+
+@dataclass(frozen=True)
+class StudySegmentation:
+    """The answer for one study.
+
+    Attributes:
+        name: of the study.
+        result: labels on the grid of the reference series, volumes, place.
+        affine: (4, 4) voxel -> RAS mm of that grid.
+        reference: the sequence whose grid it is.
+        kind: ``raw`` or ``prepared``.
+        reason: why it was taken for that.
+        series: modality -> title and what was done to it.
+        passed_over: other series of the study and why.
+        preparation: how a raw study was prepared, None for a prepared one.
+        warnings: what the reader should know.
+        seconds: stage -> wall time.
+        doubt: (X, Y, Z) uint8, entropy in per cent on the same grid, where it was asked for.
+        brain: (X, Y, Z) bool on the same grid, for a raw study.
+    """
+
+    name: str
+    result: Segmentation
+    affine: np.ndarray
+    reference: str
+    kind: str
+    reason: str
+    series: dict[str, dict[str, Any]] = field(default_factory=dict)
+    passed_over: tuple[dict[str, str], ...] = ()
+    preparation: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    doubt: np.ndarray | None = None
+    brain: np.ndarray | None = None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(X, Y, Z) uint8, values 0..3."""
+        return self.result.labels
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """Label name -> ml."""
+        return self.result.volumes_ml
+
+    def as_dict(self) -> dict[str, Any]:
+        """Figures for scripts; JSON values, no path."""
+        return {
+            "kind": self.kind, "reason": self.reason, "reference": self.reference, "volumes_ml": self.volumes_ml,
+            "mean_entropy": round(self.result.mean_entropy, 5), "centroid_ras_mm": self.result.centroid_ras_mm,
+            "series": self.series, "passed_over": list(self.passed_over), "preparation": self.preparation,
+            "gates": self.preparation["gates"] if self.preparation else [], "warnings": list(self.warnings),
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+        }  # fmt: skip
+
+
+def segment_study(
+    study: StudyInput,
+    network: nn.Module,
+    modalities: Sequence[str] = FOUR_SEQUENCES,
+    configuration: InferenceConfiguration = InferenceConfiguration(),
+    options: PreparationOptions = PreparationOptions(),
+    *,
+    blanks: int = 0,
+    reference: str | None = None,
+    doubt: bool = False,
+    stages: Stages | None = None,
+) -> StudySegmentation:
+    """Segment one study.
+
+    Args:
+        study: its series.
+        network: in evaluation mode.
+        modalities: the sequences that the network takes, in its order.
+        configuration: how the network is run.
+        options: how the study is prepared.
+        blanks: how many sequences may be missing.
+        reference: whose grid the answer is on; T1ce of a raw study, FLAIR of a prepared one by default (else the
+            first there is).
+        doubt: whether to answer the entropy map too.
+        stages: told of each stage.
+
+    Raises:
+        InvalidValueError: a sequence is missing or was refused, there is no brain, an unknown reference (422).
+        NoBrainExtractionError: it shows the skull and the extra is not installed (503).
+    """
+    stages = stages or Stages()
+    study.check_complete(modalities, blanks)
+    if reference is not None and reference not in study.series:
+        raise InvalidValueError(f"reference: {reference!r} must be one of {', '.join(study.series)}")
+    with stages.stage("read"):
+        seen = look_at(study)
+    if options.mode == "none" or seen.is_prepared:
+        return _segment_prepared(study, seen, network, modalities, configuration, reference, doubt, stages)
+    prepared = prepare_study(study, options, stages, seen)
+    _check_refused(study, prepared, modalities, blanks)
+    return _segment_raw(study, seen, prepared, network, modalities, configuration, reference, doubt, stages)
+
+
+def _check_refused(study: StudyInput, prepared: PreparedStudy, modalities: Sequence[str], blanks: int) -> None:
+    left = StudyInput(
+        study.name, {m: s for m, s in study.series.items() if m in prepared.modalities},
+        problems={**study.problems, **prepared.refused},
+    )  # fmt: skip
+    left.check_complete(modalities, blanks)
+
+
+def _segment_prepared(
+    study: StudyInput, seen: SeenStudy, network: nn.Module, modalities: Sequence[str],
+    configuration: InferenceConfiguration, reference: str | None, doubt: bool, stages: Stages,
+) -> StudySegmentation:  # fmt: skip
+    volume = stacked(seen.volumes, modalities)
+    with stages.stage("segment"):
+        result = segment(volume, network, configuration, modalities)
+        map_of_doubt = _doubt_of(volume, network, modalities, configuration) if doubt else None
+    raw = [f"{m} shows a whole head ({k.reason})" for m, k in seen.kinds.items() if not k.stripped]
+    warnings = [*study.notes, *(BLANK_WARNING.format(m) for m in study.missing(modalities))]
+    warnings += [f"preparation=none: {text}; the network knows stripped brains only" for text in raw]
+    return StudySegmentation(
+        name=study.name, result=result, affine=volume.affine, reference=reference or _default(study, "prepared"),
+        kind="prepared", reason=seen.reason if not raw else "preparation=none was asked for",
+        series={m: s.as_dict() for m, s in study.series.items()}, passed_over=study.passed_over,
+        warnings=tuple(warnings), seconds=dict(stages.seconds), doubt=map_of_doubt,
+    )  # fmt: skip
+
+
+def _segment_raw(
+    study: StudyInput, seen: SeenStudy, prepared: PreparedStudy, network: nn.Module, modalities: Sequence[str],
+    configuration: InferenceConfiguration, reference: str | None, doubt: bool, stages: Stages,
+) -> StudySegmentation:  # fmt: skip
+    volume = prepared.volume(tuple(modalities))
+    with stages.stage("segment"):
+        found = class_probabilities(volume, network, configuration, modalities)
+    name = reference or _default(study, "raw")
+    grid = prepared.grids[name]
+    # A refused series can still be looked at: it lies where its header says.
+    way = prepared.transforms.get(name, np.eye(4))
+    with stages.stage("way back"):
+        labels = labels_on_series(found.probabilities, found.affine, way, grid)
+        layers = np.stack([prepared.brain == 0, prepared.brain]).astype(np.float32)
+        brain = labels_on_series(layers, prepared.affine, way, grid) > 0
+        entropy = _entropy_on(found, way, grid) if doubt else None
+    on_grid = Volume(np.broadcast_to(np.uint8(0), (1, *grid[1])), grid[0])
+    result = Segmentation(
+        labels, label_volumes_ml(labels, on_grid), *_place(labels, grid[0]), mean_entropy=found.mean_entropy
+    )
+    blank = [m for m in modalities if m not in prepared.modalities]
+    warnings = [*prepared.warnings, *(BLANK_WARNING.format(m) for m in blank)]
+    if name not in prepared.transforms:
+        warnings.append(f"the answer is on {name}, which was refused: it may lie beside what that series shows")
+    return StudySegmentation(
+        name=study.name, result=result, affine=grid[0], reference=name, kind="raw", reason=seen.reason,
+        series=prepared.series, passed_over=study.passed_over, preparation=prepared.record(),
+        warnings=tuple(warnings), seconds=dict(stages.seconds), doubt=entropy, brain=brain,
+    )  # fmt: skip
+
+
+def _default(study: StudyInput, kind: str) -> str:
+    wanted = DEFAULT_REFERENCE[kind]
+    return wanted if wanted in study.series else next(iter(study.series))
+
+
+@dataclass(frozen=True)
+class ClassProbabilities:
+    """What the network says of a case at 1 mm.
+
+    Attributes:
+        probabilities: (4, x, y, z) float32 of the part that holds the tumour, with the cleaning's decisions in it.
+        affine: (4, 4), its voxels -> RAS mm.
+        mean_entropy: as in ``Segmentation``.
+    """
+
+    probabilities: np.ndarray
+    affine: np.ndarray
+    mean_entropy: float
+
+
+@torch.inference_mode()
+def class_probabilities(
+    volume: Volume, network: nn.Module, configuration: InferenceConfiguration, modalities: Sequence[str]
+) -> ClassProbabilities:
+    """As ``inference.segment``, but the classes' probabilities where that answers labels.
+
+    Args:
+        volume: (C, X, Y, Z), stripped, 1 mm.
+    """
+    prepared = prepare(volume)
+    image = torch.from_numpy(prepared.image)
+    box = Box((0, 0, 0), prepared.box.shape)
+    if not configuration.whole_brain:
+        box = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration))
+    part = box.slices
+    close = image[:, part[0], part[1], part[2]]
+    logits = predict_logits(close, network, configuration)
+    entropy = mean_entropy(logits, inside_brain(close))
+    probabilities = torch.softmax(logits.float(), dim=0).cpu().numpy()
+    found = np.zeros(prepared.image.shape[1:], np.uint8)
+    found[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    cleaned = found
+    contrast = t1_and_t1ce(modalities)
+    if contrast is not None:
+        t1, t1ce = (prepared.image[channel] for channel in contrast)
+        limits = configuration.cleaning
+        cleaned = without_unproven_enhancement(found, t1, t1ce, limits.minimum_uptake, limits.vessel_uptake)
+    working = prepared.working[0]
+    cleaned = clean_labels(cleaned, abs(float(np.linalg.det(working[:3, :3]))) / 1000, configuration.cleaning)
+    probabilities = _with_decisions(probabilities, found[part], cleaned[part])
+    affine = working.copy()
+    affine[:3, 3] += working[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
+    return ClassProbabilities(probabilities, affine, entropy)
+
+
+def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
+    """Where the cleaning gave a voxel another label, that label is certain.
+
+    A removed focus takes its rim of half-probabilities with it: between two voxels it must not come back.
+    """
+    changed = found != cleaned
+    if not changed.any():
+        return probabilities
+    removed = ndimage.binary_dilation(changed & (cleaned == 0)) & (cleaned == 0)
+    result = probabilities.copy()
+    for index in range(len(result)):
+        result[index][changed | removed] = 0.0
+        result[index][changed & (cleaned == index)] = 1.0
+    result[0][removed] = 1.0
+    return result
+
+
+def _entropy_on(found: ClassProbabilities, way: np.ndarray, grid: Grid) -> np.ndarray:
+    """Entropy of the classes in per cent of the largest possible, (X, Y, Z) uint8 on a series' grid."""
+    entropy = _entropy(found.probabilities)
+    voxels = np.linalg.inv(found.affine) @ np.linalg.inv(way) @ grid[0]
+    moved = ndimage.affine_transform(entropy, voxels[:3, :3], voxels[:3, 3], output_shape=grid[1], order=1)
+    return np.round(100 * np.clip(moved, 0, 1)).astype(np.uint8)
+
+
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    safe = np.clip(probabilities, 1e-7, 1)
+    return (-(safe * np.log(safe)).sum(axis=0) / np.log(len(safe))).astype(np.float32)
+
+
+def _doubt_of(
+    volume: Volume, network: nn.Module, modalities: Sequence[str], configuration: InferenceConfiguration
+) -> np.ndarray:
+    found = class_probabilities(volume, network, configuration, modalities)
+    return _entropy_on(found, np.eye(4), (volume.affine, volume.spatial_shape))
