@@ -285,7 +285,9 @@ class HospitalRepository:
             service_codes=codes,
             confidence=confidence,
             updated=_days(updated),
-            services_known=np.isin(np.array(identifiers, dtype=object), np.array([each[0] for each in offers], dtype=object)),
+            services_known=np.isin(
+                np.array(identifiers, dtype=object), np.array([each[0] for each in offers], dtype=object)
+            ),
         )
 
 

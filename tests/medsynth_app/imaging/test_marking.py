@@ -10,10 +10,10 @@ import pytest
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.marking import (
-    is_marked_synthetic,
     EXTENSION_CODE,
     MARK_KEY,
     SyntheticMark,
+    is_marked_synthetic,
     is_synthetic,
     mark_of_file,
     mark_synthetic,
