@@ -31,6 +31,15 @@ Language = Literal["ko", "en"]
 QUESTIONNAIRE_RESPONSE = "QuestionnaireResponse"
 FHIR_JSON = "application/fhir+json"
 
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""The report loads nothing and runs nothing, whatever a patient wrote into it."""
+
 
 class Form(str, Enum):
     """Forms of an answer."""
@@ -198,7 +207,7 @@ def _answer(clinic: Clinic, identifier: str, form: Form, lang: Language) -> Resp
         return JSONResponse(diagnostic_report(check, symptoms, conclusion(check, lang)), media_type=FHIR_JSON)
     content = report_content(check, symptoms, clinic.pictures.load(identifier), lang)
     if form is Form.html:
-        return HTMLResponse(render_html(content))
+        return HTMLResponse(render_html(content), headers=REPORT_HEADERS)
     name = f"cross-check-{check.id[:8]}.pdf"
     headers = {"Content-Disposition": f'inline; filename="{name}"'}
     return Response(render_pdf(content), media_type="application/pdf", headers=headers)

@@ -76,6 +76,11 @@ def test_every_form_of_the_report(client: TestClient, query: str, kind: str, sta
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kind)
     assert answer.content.decode(errors="replace").startswith(start)
+    if kind == "text/html":
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy, "the report runs no script"
+        assert "<script" not in answer.text
 
 
 def test_fhir_in_and_out(client: TestClient) -> None:
