@@ -13,6 +13,7 @@ from medsynth_app.imaging.marking import (
     EXTENSION_CODE,
     MARK_KEY,
     SyntheticMark,
+    is_marked_synthetic,
     is_synthetic,
     mark_of_file,
     mark_synthetic,
