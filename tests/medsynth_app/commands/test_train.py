@@ -19,9 +19,13 @@ from medsynth_app.imaging.marking import SyntheticMark, mark_synthetic
 
 
 @pytest.fixture
-def cases_dir(tmp_path: Path, build: Any) -> Path:
-    for seed in (1, 2, 3):
-        build.case(tmp_path, f"real{seed}", build.head(seed=100 + seed), with_label=True)
+def cases_dir(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(77)
+    for name in ("real1", "real2", "real3"):
+        (tmp_path / name).mkdir()
+        for suffix in ("flair", "t1", "t1ce", "t2", "seg"):
+            image = nib.Nifti1Image(generator.normal(size=(6, 7, 8)).astype(np.float32), np.eye(4))
+            nib.save(image, tmp_path / name / f"{name}_{suffix}.nii.gz")
     return tmp_path
 
 

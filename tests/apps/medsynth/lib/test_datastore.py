@@ -472,7 +472,7 @@ def without_header(tmp_path: Path, build: Any) -> Any:
     import SimpleITK as sitk  # noqa: PLC0415 - slow
 
     def make(seed: int) -> Path:
-        array = build.head(seed=seed).volume.array[0]
+        array = build.head(seed=seed).sequences[0]
         generated_here().remember([array], SyntheticMark("tumor_case_synthesis", "1", seed))
         image = build.nifti(tmp_path / "g.nii.gz", array, np.diag([1.0, 2.0, 3.0, 1.0]))
         target = tmp_path / f"bare{seed}.nrrd"
@@ -484,11 +484,11 @@ def without_header(tmp_path: Path, build: Any) -> Any:
 
 
 def test_an_uploaded_image_is_known_by_its_voxels(store: CaseDatastore, without_header: Any) -> None:
-    store.add_image("real looking", str(without_header(501)), {})
-    assert store.is_synthetic("real looking")
-    assert "real looking" not in store.get_unlabeled_images()
-    assert CaseDatastore(store.root).is_synthetic("real looking")
-    assert store.get_image_info("real looking")["synthetic"]["seed"] == 501
+    store.add_image("real_looking", str(without_header(501)), {})
+    assert store.is_synthetic("real_looking")
+    assert "real_looking" not in store.get_unlabeled_images()
+    assert CaseDatastore(store.root).is_synthetic("real_looking")
+    assert store.get_image_info("real_looking")["synthetic"]["seed"] == 501
 
 
 def test_an_image_put_into_the_folder_is_found_out_and_stays_so(
