@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from medsynth_app.imaging.cases import find_cases
 from medsynth_app.imaging.geometry import reorient
+from medsynth_app.imaging.studies.cases import find_cases
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.inference import segment
-from medsynth_app.segmentation.tracking import LABEL_COLORS
+from medsynth_app.segmentation.training.tracking import LABEL_COLORS
 
 DOCS = Path(__file__).parent
 CASE = "MedSynth_001"

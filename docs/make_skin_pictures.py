@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from medsynth_app import __version__
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
+from medsynth_app.synthesis.data.arrays import picture_grid, to_network, to_pictures
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.dataset import CLASSES
 from medsynth_app.synthesis.skin.directions import CLASS_DIRECTION
@@ -19,7 +20,6 @@ from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLe
 from medsynth_app.synthesis.skin.inversion import invert
 from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
-from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_network, to_pictures
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 from medsynth_app.synthesis.writing import marked_png
 

@@ -11,7 +11,7 @@ from make_diffusion_pictures import captioned
 
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.generator import GenerationRequest
-from medsynth_app.synthesis.stylegan2.picture_model import load_picture_model
+from medsynth_app.synthesis.stylegan2.images.model import load_picture_model
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
 from medsynth_app.synthesis.writing import marked_png
 

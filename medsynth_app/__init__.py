@@ -12,8 +12,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _LIBRARY = {
-    "segment": ("medsynth_app.segmentation.library", "segment_input"),
-    "prepare": ("medsynth_app.segmentation.library", "prepare_input"),
+    "segment": ("medsynth_app.segmentation.whole_study.library", "segment_input"),
+    "prepare": ("medsynth_app.segmentation.whole_study.library", "prepare_input"),
 }
 """Public name -> where it lives; imported when it is first asked for, so that importing the package stays quick."""
 

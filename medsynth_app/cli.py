@@ -7,7 +7,6 @@ from rich.console import Console
 
 from medsynth_app import __version__
 from medsynth_app.commands import (
-    benchmark,
     cross_check,
     dicom,
     doctor,
@@ -20,6 +19,7 @@ from medsynth_app.commands import (
     train,
     users,
 )
+from medsynth_app.commands.benchmarks import application as benchmark
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth_app.imaging.marking import SyntheticMark, synthetic_nifti
+from medsynth_app.imaging.provenance.marking import SyntheticMark, synthetic_nifti
 from medsynth_app.synthesis.tumor.generator import TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import Modality

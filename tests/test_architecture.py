@@ -19,6 +19,7 @@ LIBRARY = "medsynth_app"
 WINGS = ("segmentation", "synthesis", "clinical", "active_learning")
 GROUND = (
     "configuration", "vocabulary", "errors", "files", "options", "accounts", "audit", "request_context", "cancellation",
+    "plain_values",
     "json_values",
     "precision", "updates",
 )  # fmt: skip
@@ -122,7 +123,7 @@ GOOD_TREE = {
     "medsynth_app/errors.py": "",
     "medsynth_app/configuration.py": "from medsynth_app.errors import E\nimport medsynth_app\n",
     "medsynth_app/imaging/volume.py": "import numpy\nfrom ..errors import E\nfrom .reading import r\n",
-    "medsynth_app/segmentation/training.py": "from medsynth_app.imaging import volume\n",
+    "medsynth_app/segmentation/training/loop.py": "from medsynth_app.imaging import volume\n",
     "medsynth_app/api/router.py": "import fastapi\nfrom medsynth_app import clinical, imaging\n",
     "medsynth_app/cli.py": "from medsynth_app.segmentation import training\nimport medsynth_app.api.router\n",
     "medsynth_app/benchmark_segmentation.py": "import medsynth_app.synthesis.catalogue\n",
@@ -210,6 +211,110 @@ def test_a_bad_tree_fails_and_the_offender_is_named(
     assert complaint in found[0]
 
 
+CROWDED_STILL: tuple[str, ...] = ()
+LONG_STILL: tuple[str, ...] = ()
+MOST_MODULES = 15
+"""In one folder: more are several ideas, which a folder each would name."""
+MOST_LINES = 450
+MOST_LINES_OF_A_FUNCTION = 50
+LARGE_ROOMS = ("clinical", "synthesis")
+MOST_LOOSE_MODULES = 6
+"""In the root of a large room, before its suites."""
+
+
+def suite_of(module: str) -> str | None:
+    """``medsynth_app.clinical.site.site_report`` -> ``clinical/site``; a loose module stands for itself."""
+    parts = module.split(".")
+    return "/".join(parts[1:3]) if parts[0] == LIBRARY and len(parts) > 2 else None
+
+
+def suite_imports(root: Path, room: str) -> dict[str, set[str]]:
+    """Suite -> suites of the same room that it imports."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((root / LIBRARY / room).rglob("*.py")):
+        parts = list(path.relative_to(root).with_suffix("").parts)
+        own = suite_of(".".join(parts))
+        if own is None or parts[2] == "__init__":
+            continue
+        targets = {suite_of(i.module) for i in imports_of(ast.parse(path.read_text(encoding="utf-8")), parts[:-1])}
+        found.setdefault(own, set()).update(t for t in targets if t and t != own and t.startswith(f"{room}/"))
+    return found
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A way from a suite back to itself, or nothing."""
+    done: set[str] = set()
+
+    def walk(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return [*way[way.index(node) :], node]
+        if node in done:
+            return []
+        for target in sorted(graph.get(node, ())):
+            if found := walk(target, [*way, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(graph) if (found := walk(node, []))), [])
+
+
+@pytest.mark.parametrize("room", ["api", "imaging", *WINGS, "benchmarks", "commands"])
+def test_suites_of_a_room_form_no_circle(repository: Path, room: str) -> None:
+    assert circle(suite_imports(repository, room)) == []
+
+
+def test_a_circle_of_suites_is_found_and_named(tmp_path: Path) -> None:
+    write_tree(tmp_path, {
+        "medsynth_app/clinical/a/x.py": "from medsynth_app.clinical.b.y import Y\n",
+        "medsynth_app/clinical/b/y.py": "from medsynth_app.clinical.c import Z\n",
+        "medsynth_app/clinical/c.py": "from medsynth_app.clinical.a.w import W\n",
+        "medsynth_app/clinical/a/w.py": "",
+    })  # fmt: skip
+    assert circle(suite_imports(tmp_path, "clinical")) == ["clinical/a", "clinical/b", "clinical/c", "clinical/a"]
+
+
+def crowded_folders(root: Path) -> list[str]:
+    """Folders with more modules than a reader takes in at a glance."""
+    found = []
+    for folder in sorted({p.parent for top in (LIBRARY, "apps") for p in (root / top).rglob("*.py")}):
+        count = sum(1 for p in folder.glob("*.py") if p.name != "__init__.py")
+        name = folder.relative_to(root).as_posix()
+        loose = name in [f"{LIBRARY}/{room}" for room in LARGE_ROOMS]
+        if count > (MOST_LOOSE_MODULES if loose else MOST_MODULES):
+            found.append(f"{name}: {count} modules")
+    return found
+
+
+def test_no_folder_is_crowded(repository: Path) -> None:
+    assert [f for f in crowded_folders(repository) if f.split(":")[0] not in CROWDED_STILL] == []
+
+
+def long_things(root: Path) -> list[str]:
+    """Modules and functions that are longer than a reader holds in mind."""
+    found = []
+    for path in sorted(p for top in (LIBRARY, "apps") for p in (root / top).rglob("*.py")):
+        text, where = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
+        if text.count("\n") > MOST_LINES:
+            found.append(where)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _code_lines(node) > MOST_LINES_OF_A_FUNCTION:
+                found.append(f"{where}:{node.name}")
+    return found
+
+
+def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of the body, without the docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_no_module_and_no_function_is_too_long(repository: Path) -> None:
+    found = long_things(repository)
+    assert [thing for thing in found if thing not in LONG_STILL] == []
+    assert [thing for thing in LONG_STILL if thing not in found] == [], "no longer long: take it off the list"
+
+
 def test_importing_the_library_is_light_and_silent(repository: Path) -> None:
     code = (
         "import sys, medsynth_app, medsynth_app.errors, medsynth_app.vocabulary\n"
@@ -222,7 +327,7 @@ def test_importing_the_library_is_light_and_silent(repository: Path) -> None:
 
 def test_imaging_needs_no_torch(repository: Path) -> None:
     outcome = _run_python(
-        "import sys, medsynth_app.imaging.cases\n"
+        "import sys, medsynth_app.imaging.studies.cases\n"
         "assert not {'torch', 'monailabel', 'SimpleITK'} & set(sys.modules)\n",
         repository,
     )

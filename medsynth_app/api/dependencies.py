@@ -28,7 +28,7 @@ from medsynth_app.errors import (
     TooLargeError,
     UnsupportedKindError,
 )
-from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.json_values import parse_json
 from medsynth_app.request_context import NOBODY, acting_user
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medsynth_app.api.dependencies import Studies
-from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, label_version
+from medsynth_app.clinical.site.tumor_images import TumorImages, images_of_case, label_version
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError
 from medsynth_app.imaging.labels import read_label
 from medsynth_app.imaging.reading import read_volume

@@ -12,9 +12,9 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from medsynth_app.errors import TooLargeError, UnsupportedKindError
-from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES, check_expanded_size
+from medsynth_app.imaging.formats.expanded_size import LARGEST_EXPANDED_BYTES, check_expanded_size
 from medsynth_app.imaging.reading import IMAGE_ENDINGS
-from medsynth_app.imaging.studies import PICTURE_ENDINGS
+from medsynth_app.imaging.studies.studies import PICTURE_ENDINGS
 
 VOLUME_ENDINGS = (".seg.nrrd", ".nii.gz", *IMAGE_ENDINGS)
 ACCEPTED_ENDINGS = (*VOLUME_ENDINGS, *PICTURE_ENDINGS, ".safetensors")

@@ -12,8 +12,8 @@ from torch import nn
 
 from medsynth_app.benchmarks.simulated_annotator import next_strokes
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.correction.session import open_case
 from medsynth_app.segmentation.inference import segment
 from medsynth_app.segmentation.metrics import region_mask

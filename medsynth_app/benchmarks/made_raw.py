@@ -16,9 +16,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import Modality
 

@@ -17,27 +17,32 @@ from typing import Any
 import numpy as np
 
 from medsynth_app import __version__
-from medsynth_app.clinical.cross_check import ConcordanceClass, CrossCheckCase, CrossChecker, CrossCheckResult
-from medsynth_app.clinical.cross_check_case import case_from_mask
-from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery
-from medsynth_app.clinical.intake import Answer, Intake
-from medsynth_app.clinical.located_cache import ContentCache, content_key
-from medsynth_app.clinical.plain import plain
-from medsynth_app.clinical.red_flags import RedFlag, raised_flags
-from medsynth_app.clinical.site_report import SiteConfiguration, SiteReport, describe_site
-from medsynth_app.clinical.symptom_model import SymptomKind
+from medsynth_app.clinical.hospitals.search import HospitalAnswer, HospitalDirectory, HospitalQuery
+from medsynth_app.clinical.intake.form import Answer, Intake
+from medsynth_app.clinical.intake.red_flags import RedFlag, raised_flags
+from medsynth_app.clinical.knowledge.symptom_model import SymptomKind
+from medsynth_app.clinical.scoring.cross_check import (
+    ConcordanceClass,
+    CrossCheckCase,
+    CrossChecker,
+    CrossCheckResult,
+)
+from medsynth_app.clinical.scoring.cross_check_case import case_from_mask
+from medsynth_app.clinical.site.located_cache import ContentCache, content_key
+from medsynth_app.clinical.site.site_report import SiteConfiguration, SiteReport, describe_site
 from medsynth_app.errors import InvalidValueError, MedSynthError
-from medsynth_app.imaging.atlas import Atlas
-from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Lobe, Side
-from medsynth_app.imaging.header_trust import side_is_known
-from medsynth_app.imaging.pictures import draw_labels, draw_registration
-from medsynth_app.imaging.registration import (
+from medsynth_app.imaging.atlas.atlas import Atlas
+from medsynth_app.imaging.atlas.brain_regions import SIDED_REGIONS, Lobe, Side
+from medsynth_app.imaging.atlas.registration import (
     GateResult,
     Registration,
     RegistrationConfiguration,
     register_to_atlas,
 )
+from medsynth_app.imaging.formats.header_trust import side_is_known
+from medsynth_app.imaging.pictures import draw_labels, draw_registration
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.plain_values import plain
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 MOST_NAMED_REGIONS = 8

@@ -17,23 +17,24 @@ from medsynth_app.clinical.assessment import (
     assess,
     draw_pictures,
 )
-from medsynth_app.clinical.cross_check import CrossChecker
-from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
-from medsynth_app.clinical.database import Database, open_database
-from medsynth_app.clinical.free_text import LONGEST_PHRASE
-from medsynth_app.clinical.hospitals import HospitalDirectory, RankingConfiguration
-from medsynth_app.clinical.intake import Intake
-from medsynth_app.clinical.lesion_library import LibraryConfiguration, load_lesion_library
-from medsynth_app.clinical.located_cache import ContentCache
-from medsynth_app.clinical.phrases import split_phrases
-from medsynth_app.clinical.picture_store import PictureStore
+from medsynth_app.clinical.database.engine import Database
+from medsynth_app.clinical.free_text.phrase_index import LONGEST_PHRASE
+from medsynth_app.clinical.free_text.phrases import split_phrases
+from medsynth_app.clinical.hospitals.search import HospitalDirectory, RankingConfiguration
+from medsynth_app.clinical.intake.form import Intake
+from medsynth_app.clinical.knowledge.lesion_library import LibraryConfiguration, load_lesion_library
+from medsynth_app.clinical.knowledge.symptom_model import SymptomDefinition
+from medsynth_app.clinical.record.pictures import PictureStore
+from medsynth_app.clinical.record.repository import StoredCrossCheck
 from medsynth_app.clinical.repository import Repository
-from medsynth_app.clinical.suspected import Suspicion, suspect_regions
-from medsynth_app.clinical.symptom_model import SymptomDefinition
-from medsynth_app.clinical.tumor_images import TumorImages
+from medsynth_app.clinical.scoring.cross_check import CrossChecker
+from medsynth_app.clinical.scoring.suspected import Suspicion, suspect_regions
+from medsynth_app.clinical.seeding import open_seeded_database
+from medsynth_app.clinical.site.located_cache import ContentCache
+from medsynth_app.clinical.site.tumor_images import TumorImages
 from medsynth_app.clinical.work_slots import SlotLimits, WorkSlots
-from medsynth_app.imaging.atlas import Atlas, load_atlas
-from medsynth_app.imaging.registration import RegistrationConfiguration
+from medsynth_app.imaging.atlas.atlas import Atlas, load_atlas
+from medsynth_app.imaging.atlas.registration import RegistrationConfiguration
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Clinic:
 
     @cached_property
     def _database(self) -> Database:
-        return open_database(self.configuration.database)
+        return open_seeded_database(self.configuration.database)
 
     @cached_property
     def _repository(self) -> Repository:

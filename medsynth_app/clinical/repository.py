@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from medsynth_app.clinical.cross_check_repository import CrossCheckRepository
-from medsynth_app.clinical.database import Database
-from medsynth_app.clinical.hospital_repository import HospitalRepository
-from medsynth_app.clinical.knowledge_repository import KnowledgeRepository
+from medsynth_app.clinical.database.engine import Database
+from medsynth_app.clinical.database.knowledge_repository import KnowledgeRepository
+from medsynth_app.clinical.hospitals.repository import HospitalRepository
+from medsynth_app.clinical.record.repository import CrossCheckRepository
 
 
 class Repository(KnowledgeRepository, HospitalRepository, CrossCheckRepository):
     """Everything that is asked of the database: knowledge, hospitals, cross-checks with their audit.
 
     Args:
-        database: open database, from `open_database`.
+        database: open database, from `open_seeded_database`.
     """
 
     def __init__(self, database: Database) -> None:

@@ -27,11 +27,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from medsynth_app.clinical.hospital_import import CsvConfiguration, read_hospital_csv
-from medsynth_app.clinical.hospital_records import HospitalSource
-from medsynth_app.clinical.hospital_store import store_hospitals, upsert
-from medsynth_app.clinical.symptom_model import load_symptom_definitions, parse_pairs
-from medsynth_app.clinical.tables import (
+from medsynth_app.clinical.database.engine import Database, open_database
+from medsynth_app.clinical.database.tables import (
     LayTermRow,
     LinkRow,
     RedFlagRow,
@@ -42,8 +39,12 @@ from medsynth_app.clinical.tables import (
     SymptomRow,
     SynonymRow,
 )
+from medsynth_app.clinical.hospitals.records import HospitalSource
+from medsynth_app.clinical.hospitals.store import store_hospitals, upsert
+from medsynth_app.clinical.hospitals.table_import import CsvConfiguration, read_hospital_csv
+from medsynth_app.clinical.knowledge.symptom_model import load_symptom_definitions, parse_pairs
 from medsynth_app.errors import MedSynthError
-from medsynth_app.imaging.brain_regions import BRAIN_REGIONS, REGION_CODES
+from medsynth_app.imaging.atlas.brain_regions import BRAIN_REGIONS, REGION_CODES
 
 SEED_FOLDER = Path(__file__).parent / "seed"
 MANIFEST = "manifest.json"
@@ -85,6 +86,23 @@ class Seed:
     checksum: str
     tables: Mapping[str, Sequence[Mapping[str, str]]]
     folder: Path
+
+
+def open_seeded_database(url: str | Path, seed_folder: Path = SEED_FOLDER) -> Database:
+    """Open a database whose knowledge base is up to date.
+
+    Args:
+        url: as `open_database` takes it.
+        seed_folder: folder with ``manifest.json`` and the seed files.
+
+    Raises:
+        InvalidValueError: the URL is not of a known kind.
+        OverloadedError: the server does not answer.
+        KnowledgeBaseError: the seed files or the database's copy of them were edited.
+    """
+    # read before touching the database: an edited seed file must not leave a half-made one behind
+    seed = read_seed(seed_folder)
+    return open_database(url, lambda connection: apply_seed(connection, seed))
 
 
 def read_seed(folder: Path = SEED_FOLDER) -> Seed:

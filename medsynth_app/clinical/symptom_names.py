@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
-from medsynth_app.clinical.korean import normalise
+from medsynth_app.clinical.free_text.korean import normalise
 
 _SEED = Path(__file__).parent / "seed"
 _SAME_WORD = 0.8

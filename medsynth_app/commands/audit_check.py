@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from medsynth_app.audit.chain import ChainVerification, check_anchor
 from medsynth_app.audit.file_store import verify_file
-from medsynth_app.clinical.audit import verify_chain
-from medsynth_app.clinical.database import open_to_read
+from medsynth_app.clinical.database.engine import open_to_read
+from medsynth_app.clinical.record.audit import verify_chain
 from medsynth_app.commands.cross_check import default_database
 from medsynth_app.errors import InvalidValueError, MedSynthError
 

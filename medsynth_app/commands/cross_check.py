@@ -10,22 +10,22 @@ import typer
 from rich.table import Table
 
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
-from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
-from medsynth_app.clinical.intake import Intake, parse_intake
-from medsynth_app.clinical.knowledge_repository import Symptom
-from medsynth_app.clinical.plain import plain
-from medsynth_app.clinical.record_view import record_view
-from medsynth_app.clinical.red_flags import raised_flags
-from medsynth_app.clinical.report import conclusion, report_content
-from medsynth_app.clinical.report_html import render_html
-from medsynth_app.clinical.report_pdf import render_pdf
-from medsynth_app.clinical.side_words import BodySide
-from medsynth_app.clinical.story import DENIED
-from medsynth_app.clinical.tumor_images import TumorImages, images_of_case, read_t1_like
+from medsynth_app.clinical.database.knowledge_repository import Symptom
+from medsynth_app.clinical.intake.form import Intake, parse_intake
+from medsynth_app.clinical.intake.red_flags import raised_flags
+from medsynth_app.clinical.knowledge.side_words import BodySide
+from medsynth_app.clinical.record.repository import StoredCrossCheck
+from medsynth_app.clinical.record.view import record_view
+from medsynth_app.clinical.report.content import conclusion, report_content
+from medsynth_app.clinical.report.html import render_html
+from medsynth_app.clinical.report.pdf import render_pdf
+from medsynth_app.clinical.site.tumor_images import TumorImages, images_of_case, read_t1_like
+from medsynth_app.clinical.stories.reading import DENIED
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.array_cache import default_cache_folder
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
+from medsynth_app.plain_values import plain
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.inference import segment
 from medsynth_app.vocabulary import RESEARCH_NOTICE

@@ -11,7 +11,7 @@ import typer
 from medsynth_app.commands.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.studies import check_case_name
+from medsynth_app.imaging.studies.studies import check_case_name
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest

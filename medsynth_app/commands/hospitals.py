@@ -11,16 +11,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from medsynth_app.clinical.cross_check import ConcordanceClass
-from medsynth_app.clinical.hospital_fhir import read_hospital_bundle
-from medsynth_app.clinical.hospital_import import CsvConfiguration, read_hospital_csv
-from medsynth_app.clinical.hospital_records import HospitalSource, ImportReport, ParsedHospitals
-from medsynth_app.clinical.hospitals import HospitalDirectory, HospitalQuery, RankingConfiguration
-from medsynth_app.clinical.plain import plain
+from medsynth_app.clinical.hospitals.fhir import read_hospital_bundle
+from medsynth_app.clinical.hospitals.records import HospitalSource, ImportReport, ParsedHospitals
+from medsynth_app.clinical.hospitals.search import HospitalDirectory, HospitalQuery, RankingConfiguration
+from medsynth_app.clinical.hospitals.table_import import CsvConfiguration, read_hospital_csv
 from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.scoring.cross_check import ConcordanceClass
 from medsynth_app.commands.cross_check import open_clinic
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.plain_values import plain
 
 application = typer.Typer(help="The hospital directory.", no_args_is_help=True)
 MOST_ROWS_SHOWN = 10

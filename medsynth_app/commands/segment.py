@@ -29,8 +29,8 @@ from medsynth_app.preparation.study_input import SeriesInput, StudyInput
 from medsynth_app.preparation.writing import write_prepared, write_unchanged
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.inference import InferenceConfiguration
-from medsynth_app.segmentation.run_manifest import run_manifest
-from medsynth_app.segmentation.study_segmentation import StudySegmentation, segment_study
+from medsynth_app.segmentation.whole_study.run_manifest import run_manifest
+from medsynth_app.segmentation.whole_study.study_segmentation import StudySegmentation, segment_study
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE, Modality
 
 MISSING = ("refuse", "blank")

@@ -13,15 +13,15 @@ import typer
 from medsynth_app.commands import train_synthesis
 from medsynth_app.commands.results import TrainingDisplay, console, left_out_words, show_left_out
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import CaseFiles, find_cases, look_for_cases
-from medsynth_app.imaging.generated_voxels import generated_here
-from medsynth_app.imaging.same_images import digests_of_cases, is_marked_case, same_examination
-from medsynth_app.segmentation.augmentation import AugmentationConfiguration
-from medsynth_app.segmentation.dataset import load_cases
-from medsynth_app.segmentation.distributed import launch
+from medsynth_app.imaging.provenance.generated_voxels import generated_here
+from medsynth_app.imaging.provenance.same_images import digests_of_cases, is_marked_case, same_examination
+from medsynth_app.imaging.studies.cases import CaseFiles, find_cases, look_for_cases
 from medsynth_app.segmentation.network import NetworkConfiguration
-from medsynth_app.segmentation.tracking import Tracker
-from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration
+from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration
+from medsynth_app.segmentation.training.dataset import load_cases
+from medsynth_app.segmentation.training.distributed import launch
+from medsynth_app.segmentation.training.loop import Progress, Trainer, TrainingConfiguration
+from medsynth_app.segmentation.training.tracking import Tracker
 from medsynth_app.segmentation.weights import load_weights
 
 MISSING_SEQUENCE = ("refuse", "blank")

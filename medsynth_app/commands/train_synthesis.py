@@ -13,7 +13,7 @@ from medsynth_app.commands.results import TrainingDisplay, console, left_out_wor
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option, parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, TrainerRow, TrainingRequest
-from medsynth_app.synthesis.training import TrainingProgress
+from medsynth_app.synthesis.training.loop import TrainingProgress
 
 
 def register(application: typer.Typer) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
+from medsynth_app.imaging.formats.viewer_segments import Segment, is_scribble, label_of_name, read_segments
 from medsynth_app.imaging.geometry import corner_distance, reorient
-from medsynth_app.imaging.marking import SyntheticMark, mark_synthetic
+from medsynth_app.imaging.provenance.marking import SyntheticMark, mark_synthetic
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.imaging.viewer_segments import Segment, is_scribble, label_of_name, read_segments
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import BRATS_ENHANCING_VALUE, LABEL_NAMES, TumorLabel
 

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from scipy.ndimage import binary_dilation
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Lobe
+from medsynth_app.imaging.atlas.brain_regions import SIDED_REGIONS, Lobe
 from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import RESEARCH_NOTICE, TumorLabel

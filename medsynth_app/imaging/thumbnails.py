@@ -9,9 +9,9 @@ from PIL import Image, UnidentifiedImageError
 
 from medsynth_app.errors import UnsupportedKindError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.folder_entries import PICTURE_ENDINGS, PICTURE_FORMATS
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.folder_entries import PICTURE_ENDINGS, PICTURE_FORMATS
 from medsynth_app.imaging.volume import Volume
 
 THUMBNAIL_PIXELS = 96

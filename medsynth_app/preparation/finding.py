@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder, image_stem, sequence_of
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping
 from medsynth_app.imaging.dicom.series_facts import SeriesFacts
 from medsynth_app.imaging.dicom.series_roles import modality_of
 from medsynth_app.imaging.reading import is_image_name, read_volume
-from medsynth_app.imaging.studies import case_name
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder, image_stem, sequence_of
+from medsynth_app.imaging.studies.studies import case_name
 from medsynth_app.preparation.dicom_studies import DicomSeries, choose_series, is_dicom_file, read_folder
 from medsynth_app.preparation.study_input import SeriesInput, StudyInput, study_of_case
 from medsynth_app.vocabulary import Modality

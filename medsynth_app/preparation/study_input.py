@@ -12,10 +12,10 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import file_digest
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.geometry import same_grid
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import Modality
 

@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError, MedSynthError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import read_label
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.inference import InferenceConfiguration, segment
 from medsynth_app.segmentation.metrics import score_labels
 from medsynth_app.segmentation.network import NetworkConfiguration

@@ -8,7 +8,7 @@ from medsynth_app.options import Option, OptionValue
 from medsynth_app.precision import PRECISIONS
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration
 from medsynth_app.segmentation.inference import InferenceConfiguration
-from medsynth_app.segmentation.losses import LOSSES
+from medsynth_app.segmentation.training.losses import LOSSES
 from medsynth_app.segmentation.transforms import CleaningConfiguration
 
 _INFERENCE = InferenceConfiguration()

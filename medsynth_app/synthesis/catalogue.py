@@ -9,12 +9,11 @@ from typing import Any
 
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.options import Option
-from medsynth_app.synthesis import image_training
 from medsynth_app.synthesis.conditions import Conditions
-from medsynth_app.synthesis.diffusion.generator import ImageDiffusionGenerator
-from medsynth_app.synthesis.diffusion.request import DIFFUSION_CONDITIONS
-from medsynth_app.synthesis.diffusion.weights import NAME as DIFFUSION_WEIGHTS
 from medsynth_app.synthesis.generator import Generator
+from medsynth_app.synthesis.image_diffusion.generator import ImageDiffusionGenerator
+from medsynth_app.synthesis.image_diffusion.request import DIFFUSION_CONDITIONS
+from medsynth_app.synthesis.image_diffusion.weights import NAME as DIFFUSION_WEIGHTS
 from medsynth_app.synthesis.latent_flow import generator as latent_flow
 from medsynth_app.synthesis.phantoms import generator as phantoms
 from medsynth_app.synthesis.phantoms.images import generator as image_phantoms
@@ -23,14 +22,15 @@ from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_K
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
-from medsynth_app.synthesis.stylegan2 import picture_model
-from medsynth_app.synthesis.stylegan2.picture_generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
-from medsynth_app.synthesis.training import ReportTraining
+from medsynth_app.synthesis.stylegan2.images import model as picture_model
+from medsynth_app.synthesis.stylegan2.images.generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
+from medsynth_app.synthesis.trainers import images as image_training
+from medsynth_app.synthesis.trainers.volumes import TRAINER_OPTIONS, train_volume_synthesis
+from medsynth_app.synthesis.training.loop import ReportTraining
 from medsynth_app.synthesis.tumor import catalogue as tumor
 from medsynth_app.synthesis.tumor.learned import generator as learned_tumor
 from medsynth_app.synthesis.tumor.learned import training as learned_tumor_training
 from medsynth_app.synthesis.vae_gan import generator as vae_gan
-from medsynth_app.synthesis.volume_training import TRAINER_OPTIONS, train_volume_synthesis
 from medsynth_app.synthesis.weights import WeightsStore, read_kinds, read_origin
 
 DISCLAIMER = "Synthetic images are for research and education; they show no patient."

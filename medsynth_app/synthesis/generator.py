@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 
 ReportProgress = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""

@@ -14,9 +14,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file, whole_folder
-from medsynth_app.imaging.generated_voxels import generated_here
 from medsynth_app.imaging.labels import write_label
-from medsynth_app.imaging.marking import MARK_KEY, SYNTHETIC_PREFIX, SyntheticMark, synthetic_nifti
+from medsynth_app.imaging.provenance.generated_voxels import generated_here
+from medsynth_app.imaging.provenance.marking import MARK_KEY, SYNTHETIC_PREFIX, SyntheticMark, synthetic_nifti
 from medsynth_app.synthesis.generator import Synthetic
 from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, RESEARCH_NOTICE
 

@@ -16,10 +16,10 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.dicom.segmentation_object import read_segmentation, write_segmentation
 from medsynth_app.imaging.dicom.series_reading import LPS_TO_RAS, read_series
 from medsynth_app.imaging.dicom.study_writing import WrittenStudy, write_study
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.volume import Volume
 from tests.apps.medsynth import conftest as server_tests
 from tests.apps.medsynth.orthanc import Orthanc, running_orthanc

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from medsynth_app import cli
 from medsynth_app.commands.server_process import ServerProcess
 from medsynth_app.errors import InvalidValueError, MedSynthError
-from medsynth_app.imaging.case_names import CASE_NAME_PATTERN, case_name, name_and_file, original_name
-from medsynth_app.imaging.cases import case_in_folder, find_cases, look_for_cases
-from medsynth_app.imaging.studies import list_studies, open_study
+from medsynth_app.imaging.studies.case_names import CASE_NAME_PATTERN, case_name, name_and_file, original_name
+from medsynth_app.imaging.studies.cases import case_in_folder, find_cases, look_for_cases
+from medsynth_app.imaging.studies.studies import list_studies, open_study
 from tests.apps.medsynth import conftest as server_tests
 
 from lib.datastore import CaseDatastore  # isort: skip - the server's conftest puts it on the path

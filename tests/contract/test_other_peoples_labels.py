@@ -23,16 +23,16 @@ from hypothesis.extra import numpy as arrays
 from starlette.datastructures import UploadFile
 
 from medsynth_app.api.received_images import uploaded_images
-from medsynth_app.clinical.tumor_images import images_of_case
+from medsynth_app.clinical.site.tumor_images import images_of_case
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
+from medsynth_app.imaging.formats.viewer_segments import Segment
 from medsynth_app.imaging.label_writing import write_result
 from medsynth_app.imaging.labels import canonical_labels, flattened, read_label, read_label_volume, renumber
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.imaging.viewer_segments import Segment
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation import evaluation
-from medsynth_app.segmentation.dataset import load_case
+from medsynth_app.segmentation.training.dataset import load_case
 from medsynth_app.segmentation.weights import load_weights
 from tests.apps.medsynth import conftest as server_tests
 from tests.apps.medsynth.preloaded_server import Starter

@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medsynth_app.imaging.cases import find_cases
-from medsynth_app.imaging.marking import is_synthetic, read_mark
+from medsynth_app.imaging.provenance.marking import is_synthetic, read_mark
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import find_cases
 
 
 @pytest.fixture(scope="module")

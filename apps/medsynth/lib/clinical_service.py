@@ -20,14 +20,14 @@ from lib.settings import Settings
 from medsynth_app.api.dependencies import get_clinic, get_left_out, get_studies
 from medsynth_app.api.schemas import CrossCheckRequest, checked
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
-from medsynth_app.clinical.cross_check import ConcordanceClass
-from medsynth_app.clinical.intake import parse_intake
-from medsynth_app.clinical.record_view import record_view
-from medsynth_app.clinical.tumor_images import images_of_case
+from medsynth_app.clinical.intake.form import parse_intake
+from medsynth_app.clinical.record.view import record_view
+from medsynth_app.clinical.scoring.cross_check import ConcordanceClass
+from medsynth_app.clinical.site.tumor_images import images_of_case
 from medsynth_app.clinical.work_slots import SlotLimits
 from medsynth_app.errors import MedSynthError, NotFoundError, OverloadedError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.labels import write_label
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 logger = logging.getLogger(__name__)

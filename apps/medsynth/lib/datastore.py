@@ -1,6 +1,6 @@
 """A MONAI Label datastore whose image id is a case of several files.
 
-Differences from ``LocalDatastore``: cases are folders (see ``medsynth_app.imaging.studies``), ids keep their
+Differences from ``LocalDatastore``: cases are folders (see ``medsynth_app.imaging.studies.studies``), ids keep their
 dots, every file and the index appear whole or not at all, a broken index is rebuilt from the folder, and what
 a client submits as a label is checked against the image first.
 """
@@ -31,8 +31,8 @@ from lib.change_journal import Change, ChangeJournal
 from lib.final_labels import FinalLabels
 from lib.finite import finite
 from lib.index_file import read_index
-from lib.label_versions import LabelVersion, LabelVersions
 from medsynth_app.active_learning.facts import checksum_of
+from medsynth_app.active_learning.label_versions import LabelVersion, LabelVersions
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -41,14 +41,15 @@ from medsynth_app.errors import (
     UnsupportedKindError,
 )
 from medsynth_app.files import file_digest, whole_file, whole_folder
-from medsynth_app.imaging.cases import CaseFiles, image_stem
-from medsynth_app.imaging.folder_entries import read_folder
-from medsynth_app.imaging.generated_voxels import generated_here
 from medsynth_app.imaging.labels import SubmittedLabel, read_label, write_label
-from medsynth_app.imaging.marking import is_marked_synthetic, mark_of_file
+from medsynth_app.imaging.provenance.generated_voxels import generated_here
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic, mark_of_file
+from medsynth_app.imaging.provenance.same_images import file_digests
+from medsynth_app.imaging.provenance.voxel_digest import channel_digests
 from medsynth_app.imaging.reading import IMAGE_ENDINGS, read_volume
-from medsynth_app.imaging.same_images import file_digests
-from medsynth_app.imaging.studies import (
+from medsynth_app.imaging.studies.cases import CaseFiles, image_stem
+from medsynth_app.imaging.studies.folder_entries import read_folder
+from medsynth_app.imaging.studies.studies import (
     PICTURE_ENDINGS,
     Study,
     StudyListing,
@@ -58,7 +59,6 @@ from medsynth_app.imaging.studies import (
     name_and_file,
     open_study,
 )
-from medsynth_app.imaging.voxel_digest import channel_digests
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 logger = logging.getLogger(__name__)

@@ -45,7 +45,6 @@ from medsynth_app.errors import (
     UnsupportedKindError,
 )
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.dicom.segmentation_object import (
     newest_segmentation,
     segmentation_label,
@@ -56,11 +55,12 @@ from medsynth_app.imaging.dicom.series_facts import SeriesFacts
 from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.dicom.series_roles import Resolution, resolve
 from medsynth_app.imaging.dicom.study_writing import write_study
+from medsynth_app.imaging.formats.nifti_grid import FORM_TOLERANCE_MM, read_nifti_grid
 from medsynth_app.imaging.geometry import corner_distance, resample, same_grid
 from medsynth_app.imaging.labels import read_label, read_submitted_label, write_label
-from medsynth_app.imaging.nifti_grid import FORM_TOLERANCE_MM, read_nifti_grid
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.imaging.studies import Study, check_case_name
+from medsynth_app.imaging.studies.cases import CaseFiles
+from medsynth_app.imaging.studies.studies import Study, check_case_name
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import RESEARCH_NOTICE, Modality
 

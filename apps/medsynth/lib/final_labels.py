@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from lib.label_versions import LabelVersions
+from medsynth_app.active_learning.label_versions import LabelVersions
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.file_roles import image_stem
-from medsynth_app.imaging.folder_entries import FolderEntries, read_folder
+from medsynth_app.imaging.formats.nifti_file import open_nifti
+from medsynth_app.imaging.formats.nifti_grid import read_nifti_grid
 from medsynth_app.imaging.labels import read_submitted_label, write_label
-from medsynth_app.imaging.marking import mark_of_file
-from medsynth_app.imaging.nifti_file import open_nifti
-from medsynth_app.imaging.nifti_grid import read_nifti_grid
+from medsynth_app.imaging.provenance.marking import mark_of_file
 from medsynth_app.imaging.reading import NIFTI_ENDINGS, is_image_name, read_volume
-from medsynth_app.imaging.studies import Study, case_name, open_study
+from medsynth_app.imaging.studies.file_roles import image_stem
+from medsynth_app.imaging.studies.folder_entries import FolderEntries, read_folder
+from medsynth_app.imaging.studies.studies import Study, case_name, open_study
 from medsynth_app.imaging.volume import Volume
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from lib.clinical_service import ClinicalService, cross_check_mask, split_intake
 from lib.datastore import CaseDatastore, check_tag
 from medsynth_app.errors import MalformedRequestError, NotFoundError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.imaging.studies import Study, open_study
+from medsynth_app.imaging.studies.cases import CaseFiles
+from medsynth_app.imaging.studies.studies import Study, open_study
 from medsynth_app.json_values import parse_json
 
 VIEWER_KEYS = (

@@ -15,9 +15,9 @@ from PIL import Image, UnidentifiedImageError
 from medsynth_app.accounts import Role
 from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import ForbiddenError, InvalidValueError, MedSynthError
-from medsynth_app.imaging.folder_entries import PICTURE_ENDINGS, PICTURE_FORMATS
-from medsynth_app.imaging.marking import MARK_KEY, mark_of_file
-from medsynth_app.imaging.nrrd_header import read_nrrd_header
+from medsynth_app.imaging.formats.nrrd_header import read_nrrd_header
+from medsynth_app.imaging.provenance.marking import MARK_KEY, mark_of_file
+from medsynth_app.imaging.studies.folder_entries import PICTURE_ENDINGS, PICTURE_FORMATS
 from medsynth_app.request_context import NOBODY, acting_role
 
 ALLOW_KEY = "allow_flagged"

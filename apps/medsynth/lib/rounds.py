@@ -27,7 +27,7 @@ from medsynth_app.active_learning.ranking import Pick
 from medsynth_app.active_learning.rounds import RoundsRecord, Submission
 from medsynth_app.active_learning.storage import Storage
 from medsynth_app.errors import BusyError, MedSynthError
-from medsynth_app.imaging.cases import image_stem
+from medsynth_app.imaging.studies.cases import image_stem
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from medsynth_app.accounts import USERS_VARIABLE, default_users_file
 from medsynth_app.api.uploads import UploadLimits
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.sequence_mapping import SequenceMapping, parse_sequence_mapping
-from medsynth_app.imaging.expanded_size import LARGEST_EXPANDED_BYTES
+from medsynth_app.imaging.formats.expanded_size import LARGEST_EXPANDED_BYTES
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS
 from medsynth_app.synthesis.catalogue import CATALOGUE
 

@@ -14,15 +14,15 @@ from medsynth_app.api.dependencies import Body, ClinicHere, Files, Received, Stu
 from medsynth_app.api.received_images import current_version, stored_images, uploaded_images
 from medsynth_app.api.schemas import CrossCheckRequest, DecisionRequest, checked, inline_schema
 from medsynth_app.clinical.clinic import Clinic
-from medsynth_app.clinical.cross_check_repository import StoredCrossCheck
-from medsynth_app.clinical.decision import CrossCheckStatus, Decision, DecisionAction
-from medsynth_app.clinical.fhir import diagnostic_report, intake_from_response
-from medsynth_app.clinical.intake import Intake, parse_intake
-from medsynth_app.clinical.record_view import record_view
-from medsynth_app.clinical.report import conclusion, report_content
-from medsynth_app.clinical.report_html import render_html
-from medsynth_app.clinical.report_pdf import render_pdf
-from medsynth_app.clinical.tumor_images import TumorImages, label_version, read_t1_like
+from medsynth_app.clinical.intake.form import Intake, parse_intake
+from medsynth_app.clinical.record.decision import CrossCheckStatus, Decision, DecisionAction
+from medsynth_app.clinical.record.repository import StoredCrossCheck
+from medsynth_app.clinical.record.view import record_view
+from medsynth_app.clinical.report.content import conclusion, report_content
+from medsynth_app.clinical.report.fhir import diagnostic_report, intake_from_response
+from medsynth_app.clinical.report.html import render_html
+from medsynth_app.clinical.report.pdf import render_pdf
+from medsynth_app.clinical.site.tumor_images import TumorImages, label_version, read_t1_like
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, NotFoundError, StaleError
 from medsynth_app.imaging.labels import read_submitted_label
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from medsynth_app.api.dependencies import ClinicHere
-from medsynth_app.clinical.cross_check import ConcordanceClass
-from medsynth_app.clinical.hospitals import HospitalQuery
-from medsynth_app.clinical.plain import plain
+from medsynth_app.clinical.hospitals.search import HospitalQuery
+from medsynth_app.clinical.scoring.cross_check import ConcordanceClass
+from medsynth_app.plain_values import plain
 
 router = APIRouter(tags=["Clinic"])
 

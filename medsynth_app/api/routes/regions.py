@@ -16,11 +16,11 @@ from medsynth_app.api.schemas import (
     SuspectReasonView,
     SuspectRequest,
 )
-from medsynth_app.clinical.intake import parse_intake
-from medsynth_app.clinical.plain import plain
-from medsynth_app.clinical.red_flags import raised_flags
-from medsynth_app.clinical.suspected import SuspectedRegion
-from medsynth_app.imaging.brain_regions import BRAIN_REGIONS, SIDED_REGIONS
+from medsynth_app.clinical.intake.form import parse_intake
+from medsynth_app.clinical.intake.red_flags import raised_flags
+from medsynth_app.clinical.scoring.suspected import SuspectedRegion
+from medsynth_app.imaging.atlas.brain_regions import BRAIN_REGIONS, SIDED_REGIONS
+from medsynth_app.plain_values import plain
 
 router = APIRouter(tags=["Clinic"])
 

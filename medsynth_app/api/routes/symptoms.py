@@ -18,13 +18,13 @@ from medsynth_app.api.schemas import (
     SymptomView,
     UnderstandingView,
 )
-from medsynth_app.clinical.fhir import questionnaire
-from medsynth_app.clinical.free_text import ACCEPTANCE_SCORE, LONGEST_PHRASE, Understanding
-from medsynth_app.clinical.knowledge_repository import Symptom
+from medsynth_app.clinical.database.knowledge_repository import Symptom
+from medsynth_app.clinical.free_text.phrase_index import ACCEPTANCE_SCORE, LONGEST_PHRASE, Understanding
+from medsynth_app.clinical.knowledge.side_words import BodySide
+from medsynth_app.clinical.report.fhir import questionnaire
 from medsynth_app.clinical.repository import Repository
-from medsynth_app.clinical.side_words import BodySide
-from medsynth_app.clinical.story import DENIED, Story
-from medsynth_app.clinical.story_questions import Question
+from medsynth_app.clinical.stories.questions import Question
+from medsynth_app.clinical.stories.reading import DENIED, Story
 
 router = APIRouter(tags=["Clinic"])
 Language = Literal["ko", "en"]

@@ -26,9 +26,9 @@ from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
 from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG, SeriesFacts, says_synthetic
 from medsynth_app.imaging.dicom.series_reading import LPS_TO_RAS
+from medsynth_app.imaging.formats.viewer_segments import label_of_name
 from medsynth_app.imaging.label_writing import SEGMENT_COLORS
 from medsynth_app.imaging.labels import SubmittedLabel, overlap_warning, write_label
-from medsynth_app.imaging.viewer_segments import label_of_name
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import LABEL_NAMES, TumorLabel
 

@@ -22,10 +22,10 @@ from pydicom.valuerep import format_number_as_ds
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_folder
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.dicom.series_facts import SYNTHETIC_DATA_TAG
 from medsynth_app.imaging.geometry import reorient
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import RESEARCH_NOTICE, Modality
 

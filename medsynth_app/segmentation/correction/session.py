@@ -15,8 +15,8 @@ from torch import nn
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration, correct
 from medsynth_app.segmentation.correction.strokes import Strokes, no_strokes
-from medsynth_app.segmentation.dataset import prepared_label
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_probabilities
+from medsynth_app.segmentation.training.dataset import prepared_label
 from medsynth_app.segmentation.transforms import PreparedCase, prepare, restore_labels
 
 CASES_KEPT = 3

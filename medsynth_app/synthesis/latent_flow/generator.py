@@ -9,7 +9,7 @@ import torch
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard

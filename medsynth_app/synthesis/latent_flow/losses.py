@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.diffusion.schedulers import flow
+from medsynth_app.synthesis.flow.samplers import flow
 
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from medsynth_app.synthesis.diffusion.prior import gaussian_speed
+from medsynth_app.synthesis.image_diffusion.prior import gaussian_speed
 
 SMALLEST_DEVIATION = 0.03
 """No number of a code counts as more certain than this: other volumes than those of the training may differ."""

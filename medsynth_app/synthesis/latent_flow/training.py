@@ -13,7 +13,7 @@ from torch import nn
 from medsynth_app.synthesis.latent_flow.losses import flow_loss
 from medsynth_app.synthesis.latent_flow.network import FlowConfiguration, FlowNetwork
 from medsynth_app.synthesis.latent_flow.prior import CodePrior
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
+from medsynth_app.synthesis.training.loop import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.vae_gan.network import code_distribution_of
 from medsynth_app.synthesis.weights import StoredWeights, save_weights
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter1d
 
+from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.phantoms.request import VolumeRequest
-from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream
 
 CT_NOISE_HU = {"ct_head": 3.2}
 OTHER_CT_NOISE_HU = 10.0

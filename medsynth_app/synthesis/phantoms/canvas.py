@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream
+from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream
 
 Solid = Callable[[np.ndarray], np.ndarray]
 """Points (3, ...) in mm -> signed distance in mm, negative inside."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from medsynth_app import __version__
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.phantoms.abdomen import paint_abdomen
 from medsynth_app.synthesis.phantoms.acquisition import acquire
@@ -18,7 +19,6 @@ from medsynth_app.synthesis.phantoms.heart import paint_heart
 from medsynth_app.synthesis.phantoms.request import VolumeRequest
 from medsynth_app.synthesis.phantoms.spine import paint_spine_mr
 from medsynth_app.synthesis.phantoms.tissues import ct_tissues, mr_tissues
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 NAME = "volume_synthesis.phantom"
 Painter = Callable[[Canvas, VolumeRequest, np.random.Generator], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, map_coordinates
 
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain, brats_grid
 from medsynth_app.synthesis.phantoms.canvas import Canvas, Point
 from medsynth_app.synthesis.phantoms.lesions import lesion_center
 from medsynth_app.synthesis.phantoms.request import VolumeRequest
@@ -19,7 +20,6 @@ from medsynth_app.synthesis.phantoms.solids import (
     union,
 )
 from medsynth_app.synthesis.phantoms.trunk import lump
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain, brats_grid
 
 BRAIN_CENTER_MM = (-120.0, 120.0, 76.0)
 """Middle of the template's brain in the world of the BraTS grid (RAS)."""

@@ -11,7 +11,8 @@ from typing import Any
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.options import Option
-from medsynth_app.synthesis.privacy import reference_name
+from medsynth_app.synthesis.data.arrays import FRAMINGS
+from medsynth_app.synthesis.measures.privacy import reference_name
 from medsynth_app.synthesis.skin.dataset import CLASSES, read_lesions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration
 from medsynth_app.synthesis.skin.models import (
@@ -39,8 +40,7 @@ from medsynth_app.synthesis.stylegan2.configuration import (
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration
 from medsynth_app.synthesis.stylegan2.network import StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.run import Progress
-from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS
-from medsynth_app.synthesis.training import ReportTraining, TrainingProgress
+from medsynth_app.synthesis.training.loop import ReportTraining, TrainingProgress
 from medsynth_app.synthesis.weights import WeightsStore
 
 TRAINER = "skin_lesion"

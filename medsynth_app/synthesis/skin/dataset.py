@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
-from medsynth_app.imaging.folder_entries import PICTURE_FORMATS
-from medsynth_app.synthesis.stylegan2.transforms import square_picture
+from medsynth_app.imaging.studies.folder_entries import PICTURE_FORMATS
+from medsynth_app.synthesis.data.arrays import square_picture
 
 CLASSES = ("nevus", "melanoma")
 """Class number = position."""

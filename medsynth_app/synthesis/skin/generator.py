@@ -15,9 +15,10 @@ import numpy as np
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
+from medsynth_app.synthesis.data.arrays import FRAMINGS, picture_grid, to_pictures
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.skin.dataset import CLASSES
 from medsynth_app.synthesis.skin.inversion import Inversion, invert, network_input, read_lesion_picture
@@ -34,7 +35,6 @@ from medsynth_app.synthesis.skin.progression import (
     walk,
 )
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
-from medsynth_app.synthesis.stylegan2.transforms import FRAMINGS, picture_grid, to_pictures
 from medsynth_app.synthesis.weights import WeightsStore
 
 SYNTHESIS, INVERSION, PROGRESSION = (

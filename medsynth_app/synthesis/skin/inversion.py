@@ -13,11 +13,11 @@ from PIL import Image, UnidentifiedImageError
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError, TooLargeError, UnsupportedKindError
-from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
+from medsynth_app.synthesis.data.arrays import square_picture, to_network
 from medsynth_app.synthesis.generator import ReportProgress, unheard
+from medsynth_app.synthesis.measures.features import PhotographFeatures, perceptual_distance
 from medsynth_app.synthesis.stylegan2.encoder import StyleEncoder
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.transforms import square_picture, to_network
 
 SMALLEST_SIDE = 32
 LARGEST_PIXELS = 50_000_000

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.features import FEATURE_CHANNELS, POOLED_SIZE, PhotographFeatures, pooled
+from medsynth_app.synthesis.measures.features import FEATURE_CHANNELS, POOLED_SIZE, PhotographFeatures, pooled
 
 MASK_CHANNELS = 32
 

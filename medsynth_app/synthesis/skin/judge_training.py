@@ -11,12 +11,12 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.features import pooled
-from medsynth_app.synthesis.pathology_classifier import fit_linear_head
-from medsynth_app.synthesis.quality import area_under_curve
+from medsynth_app.synthesis.data.arrays import turned_images
+from medsynth_app.synthesis.measures.features import pooled
+from medsynth_app.synthesis.measures.pathology_classifier import fit_linear_head
+from medsynth_app.synthesis.measures.quality import area_under_curve
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
 from medsynth_app.synthesis.skin.judge import LesionJudge
-from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from medsynth_app.synthesis.data.arrays import to_pictures
 from medsynth_app.synthesis.skin.progression import SIMULATION_NOTICE, Progression
-from medsynth_app.synthesis.stylegan2.transforms import to_pictures
 
 SHEET_SIDE = 160
 CAPTION_HEIGHT = 30

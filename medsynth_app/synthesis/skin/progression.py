@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.features import perceptual_distance
+from medsynth_app.synthesis.measures.features import perceptual_distance
 from medsynth_app.synthesis.skin.directions import Direction
 from medsynth_app.synthesis.skin.judge import LesionJudge
 from medsynth_app.synthesis.skin.measures import mean_change, spearman

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.privacy import store_reference
+from medsynth_app.synthesis.measures.privacy import store_reference
 from medsynth_app.synthesis.skin.dataset import CLASSES, Lesions
 from medsynth_app.synthesis.skin.directions import class_direction, ranked_directions
 from medsynth_app.synthesis.skin.judge_training import JudgeConfiguration, judge_figures, train_judge

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from medsynth_app.synthesis.features import PhotographFeatures
+from medsynth_app.synthesis.measures.features import PhotographFeatures
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.losses import (
     hinge_generator,

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from medsynth_app.files import whole_file
-from medsynth_app.synthesis.features import PhotographFeatures, picture_features, to_images
-from medsynth_app.synthesis.quality import FIGURES, compared
+from medsynth_app.synthesis.data.arrays import picture_grid, to_pictures
+from medsynth_app.synthesis.measures.features import PhotographFeatures, picture_features, to_images
+from medsynth_app.synthesis.measures.quality import FIGURES, compared
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration
 from medsynth_app.synthesis.stylegan2.network import Generator
-from medsynth_app.synthesis.stylegan2.transforms import picture_grid, to_pictures
 
 SHOWN_PER_CLASS = 6
 MOST_COMPARED, FEWEST_COMPARED = 200, 8

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance, to_images
+from medsynth_app.synthesis.data.arrays import turned_images
+from medsynth_app.synthesis.measures.features import PhotographFeatures, perceptual_distance, to_images
 from medsynth_app.synthesis.stylegan2.encoder import LatentDiscriminator, MeanStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.losses import logistic_pair, non_saturating
 from medsynth_app.synthesis.stylegan2.network import Generator
@@ -28,7 +29,6 @@ from medsynth_app.synthesis.stylegan2.run import (
     check_pictures,
     check_rates,
 )
-from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
 PENALTY_INTERVAL = 16
 PENALTY_WEIGHT = 10.0

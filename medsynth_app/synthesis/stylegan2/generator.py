@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.data.arrays import to_pictures
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
-from medsynth_app.synthesis.stylegan2.transforms import to_pictures
 
 LARGEST_SEED = 2**63 - 1
 

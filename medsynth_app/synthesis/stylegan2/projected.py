@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from medsynth_app.synthesis.features import FEATURE_CHANNELS, SMALLEST_INPUT
+from medsynth_app.synthesis.measures.features import FEATURE_CHANNELS, SMALLEST_INPUT
 
 MIXED_CHANNELS = (32, 64, 128, 128)
 

@@ -19,8 +19,9 @@ import torch
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.features import perceptual_distance, to_images
-from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
+from medsynth_app.synthesis.data.arrays import turned_images
+from medsynth_app.synthesis.measures.features import perceptual_distance, to_images
+from medsynth_app.synthesis.measures.reconstruction_losses import edge_loss, medical_squared_error
 from medsynth_app.synthesis.stylegan2.adversary import Adversary
 from medsynth_app.synthesis.stylegan2.augmentation import Changes, apply_changes, draw_changes
 from medsynth_app.synthesis.stylegan2.configuration import GuideConfiguration, TrainingConfiguration
@@ -28,7 +29,6 @@ from medsynth_app.synthesis.stylegan2.losses import PathLength, gradient_penalty
 from medsynth_app.synthesis.stylegan2.network import Generator
 from medsynth_app.synthesis.stylegan2.principal_latents import FITTED_SIDE, PrincipalLatents
 from medsynth_app.synthesis.stylegan2.run import Run, check_pictures
-from medsynth_app.synthesis.stylegan2.transforms import turned_images
 
 PENALTY_INTERVAL = 16
 PATH_INTERVAL = 4

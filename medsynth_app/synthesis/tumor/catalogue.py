@@ -7,7 +7,7 @@ from typing import Any
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.labels import read_label_volume
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest

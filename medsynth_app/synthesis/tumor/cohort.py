@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medsynth_app.synthesis.tumor.random_fields import stream
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.tumor.request import LARGEST_VOLUME_ML, Side, TumorCaseRequest, TumorSite
 from medsynth_app.synthesis.tumor.signal import SequenceParameters
 from medsynth_app.vocabulary import Modality

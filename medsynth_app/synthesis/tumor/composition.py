@@ -8,9 +8,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from medsynth_app.imaging.geometry import Box, foreground_box
-from medsynth_app.synthesis.tumor.anatomy import Anatomy, brain_edge
+from medsynth_app.synthesis.anatomy.icbm_brain import Anatomy, brain_edge
+from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.tumor.growth import Tumor
-from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.tumor.signal import Tissue
 from medsynth_app.vocabulary import TumorLabel
 

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import foreground_box
 from medsynth_app.imaging.labels import canonical_labels
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain
 from medsynth_app.synthesis.tumor.growth import Tumor, edema_density
 from medsynth_app.synthesis.tumor.request import VOLUME_LIMITS_ML, TumorCaseRequest
 from medsynth_app.vocabulary import TumorLabel

@@ -13,9 +13,9 @@ from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient, same_grid
 from medsynth_app.imaging.labels import padded
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.synthesis.tumor.anatomy import Grid, IndividualBrain, brats_grid
+from medsynth_app.synthesis.anatomy.icbm_brain import Grid, IndividualBrain, brats_grid
 from medsynth_app.synthesis.tumor.composition import Composition, compose
 from medsynth_app.synthesis.tumor.drawn_label import tumor_of_label
 from medsynth_app.synthesis.tumor.growth import grow_tumor, mass_effect

@@ -18,9 +18,9 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import Box, foreground_box
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain
-from medsynth_app.synthesis.tumor.diffeomorphism import integrate, inward_velocity
-from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream, upsample
+from medsynth_app.synthesis.anatomy.diffeomorphism import integrate, inward_velocity
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain
+from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream, upsample
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import TumorLabel
 

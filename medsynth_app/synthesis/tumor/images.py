@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
+from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.tumor.composition import Composition
-from medsynth_app.synthesis.tumor.random_fields import smooth_noise, stream
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.synthesis.tumor.signal import Relaxation, SequenceParameters, Tissue, relaxation, signal
 from medsynth_app.vocabulary import Modality

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.template import TEMPLATE_TO_BRATS
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain
-from medsynth_app.synthesis.tumor.random_fields import stream
+from medsynth_app.imaging.atlas.template import TEMPLATE_TO_BRATS
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.tumor.request import LARGEST_VOLUME_ML, Side, TumorCaseRequest, TumorSite
 
 SITE_CENTRE_MNI_MM: dict[TumorSite, tuple[float, float, float]] = {

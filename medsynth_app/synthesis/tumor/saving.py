@@ -10,8 +10,8 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError, StaleError
 from medsynth_app.files import whole_folder
-from medsynth_app.imaging.generated_voxels import generated_here
-from medsynth_app.imaging.marking import synthetic_nifti
+from medsynth_app.imaging.provenance.generated_voxels import generated_here
+from medsynth_app.imaging.provenance.marking import synthetic_nifti
 from medsynth_app.synthesis.tumor.generator import TumorCase
 from medsynth_app.vocabulary import LABEL_FILE_SUFFIXES, Modality
 

@@ -12,9 +12,10 @@ import torch
 
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.conditions import ConditionTable
+from medsynth_app.synthesis.data.volumes import unscaled
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.phantoms.request import VOLUME_TYPE, VOLUME_TYPES
 from medsynth_app.synthesis.vae_gan.network import (
@@ -24,7 +25,6 @@ from medsynth_app.synthesis.vae_gan.network import (
     decode,
 )
 from medsynth_app.synthesis.vae_gan.training import KIND
-from medsynth_app.synthesis.volume_data import unscaled
 from medsynth_app.synthesis.weights import StoredWeights, WeightsStore, load_weights
 from medsynth_app.vocabulary import Modality
 

@@ -7,7 +7,7 @@ from monai.losses import PatchAdversarialLoss
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.features import PhotographFeatures, perceptual_distance
+from medsynth_app.synthesis.measures.features import PhotographFeatures, perceptual_distance
 
 TISSUE_CENTRES = (0.0, 0.2, 0.4, 0.6, 0.8)
 TISSUE_WIDTH = 0.08

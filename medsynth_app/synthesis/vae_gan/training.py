@@ -13,9 +13,9 @@ from monai.metrics import PSNRMetric, SSIMMetric
 from torch import nn
 from torch.nn import functional
 
-from medsynth_app.synthesis.privacy import store_reference
-from medsynth_app.synthesis.reconstruction_losses import edge_loss, medical_squared_error
-from medsynth_app.synthesis.training import LoopConfiguration, ReportTraining, TrainingLoop, untold
+from medsynth_app.synthesis.measures.privacy import store_reference
+from medsynth_app.synthesis.measures.reconstruction_losses import edge_loss, medical_squared_error
+from medsynth_app.synthesis.training.loop import LoopConfiguration, ReportTraining, TrainingLoop, untold
 from medsynth_app.synthesis.vae_gan.losses import (
     SlicePerception,
     TissueModel,

@@ -19,12 +19,12 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, OverloadedError
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.dicom.segmentation_object import EmptySegmentationError, read_segmentation
 from medsynth_app.imaging.dicom.sequence_mapping import parse_sequence_mapping
 from medsynth_app.imaging.dicom.study_writing import WrittenStudy, write_study
 from medsynth_app.imaging.geometry import resample
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.segmentation.inference import segment
 from medsynth_app.segmentation.weights import load_weights
 from tests.apps.medsynth.orthanc import Orthanc, free_port, running_orthanc

@@ -15,7 +15,7 @@ import SimpleITK as sitk  # noqa: N813 - the package's own abbreviation
 from monailabel.client import MONAILabelClient
 from monailabel.client.client import MONAILabelClientException
 
-from medsynth_app.imaging.marking import is_marked_synthetic, read_mark
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic, read_mark
 from medsynth_app.options import parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, TrainingRequest
 

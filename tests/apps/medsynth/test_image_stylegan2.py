@@ -12,9 +12,9 @@ import requests
 import torch
 from PIL import Image
 
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
+from medsynth_app.synthesis.stylegan2.images.model import WEIGHTS, PictureClasses, save_picture_model
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
-from medsynth_app.synthesis.stylegan2.picture_model import WEIGHTS, PictureClasses, save_picture_model
 
 CLASSES = PictureClasses(("chest_xray/normal", "chest_xray/pneumonia", "retina/normal"), ("chest_xray",))
 

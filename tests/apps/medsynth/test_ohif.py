@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import requests
 
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.dicom.study_writing import write_study
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from tests.apps.medsynth.chromium import all_of, chromium, keep, pixels, wait
 from tests.apps.medsynth.orthanc import running_orthanc
 

@@ -20,7 +20,7 @@ import requests
 
 from medsynth_app.audit import broken_lines
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
-from medsynth_app.clinical.intake import parse_intake
+from medsynth_app.clinical.intake.form import parse_intake
 from tests.apps.medsynth.preloaded_server import ForkedProcess, Starter
 
 KILLS = int(os.environ.get("MEDSYNTH_KILLS", "4"))

@@ -18,12 +18,12 @@ from medsynth_app.api.error_handlers import add_error_handlers
 from medsynth_app.api.router import build_router
 from medsynth_app.clinical import assessment
 from medsynth_app.clinical.clinic import Clinic, ClinicConfiguration
-from medsynth_app.clinical.lesion_library import LibraryConfiguration
+from medsynth_app.clinical.knowledge.lesion_library import LibraryConfiguration
 from medsynth_app.errors import NotFoundError
-from medsynth_app.imaging.atlas import Atlas, load_atlas
-from medsynth_app.imaging.brain_regions import Side
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
-from medsynth_app.imaging.registration import GateResult, Registration
+from medsynth_app.imaging.atlas.atlas import Atlas, load_atlas
+from medsynth_app.imaging.atlas.brain_regions import Side
+from medsynth_app.imaging.atlas.registration import GateResult, Registration
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.volume import Volume
 
 API = "/medsynth/api"

@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from medsynth_app.clinical import assessment
 from medsynth_app.clinical.work_slots import SlotLimits, WorkSlots
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.atlas import Atlas
-from medsynth_app.imaging.brain_regions import Side
+from medsynth_app.imaging.atlas.atlas import Atlas
+from medsynth_app.imaging.atlas.brain_regions import Side
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 PATH = "/medsynth/api/cross-check"

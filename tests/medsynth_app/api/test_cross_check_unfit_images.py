@@ -14,9 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from medsynth_app.clinical import assessment
-from medsynth_app.imaging.atlas import Atlas
-from medsynth_app.imaging.brain_regions import Side
-from medsynth_app.imaging.registration import register_to_atlas
+from medsynth_app.imaging.atlas.atlas import Atlas
+from medsynth_app.imaging.atlas.brain_regions import Side
+from medsynth_app.imaging.atlas.registration import register_to_atlas
 
 PATH = "/medsynth/api/cross-check"
 Spoil = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

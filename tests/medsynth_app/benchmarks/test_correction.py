@@ -10,7 +10,7 @@ import torch
 
 from medsynth_app.benchmarks.correction import correct_cases
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import find_cases
+from medsynth_app.imaging.studies.cases import find_cases
 from medsynth_app.segmentation.network import NetworkConfiguration, build_network
 from medsynth_app.vocabulary import TumorRegion
 

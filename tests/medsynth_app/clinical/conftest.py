@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
-from medsynth_app.clinical.database import Database, open_database
-from medsynth_app.clinical.lesion_library import LesionLibrary, mirror_order
-from medsynth_app.clinical.repository import Repository
-from medsynth_app.clinical.seeding import SEED_FOLDER
-from medsynth_app.clinical.symptom_model import (
+from medsynth_app.clinical.database.engine import Database
+from medsynth_app.clinical.knowledge.lesion_library import LesionLibrary, mirror_order
+from medsynth_app.clinical.knowledge.symptom_model import (
     LateralityRule,
     SymptomDefinition,
     SymptomKind,
     load_symptom_definitions,
 )
-from medsynth_app.imaging.atlas import Atlas, atlas_affine
-from medsynth_app.imaging.brain_regions import SIDED_REGIONS, Side, SidedRegion
+from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.seeding import SEED_FOLDER, open_seeded_database
+from medsynth_app.imaging.atlas.atlas import Atlas, atlas_affine
+from medsynth_app.imaging.atlas.brain_regions import SIDED_REGIONS, Side, SidedRegion
 
 
 def _postgres_programs() -> Path | None:
@@ -142,7 +142,7 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def shared_database(engine_name: str, new_database_url: Callable[[str], str]) -> Iterator[Database]:
     """One seeded database per engine, for tests that only read."""
-    with open_database(new_database_url(engine_name)) as database:
+    with open_seeded_database(new_database_url(engine_name)) as database:
         yield database
 
 
@@ -156,7 +156,7 @@ def knowledge(shared_database: Database) -> Repository:
 def seeded_url(engine_name: str, new_database_url: Callable[..., str]) -> str:
     """A seeded, closed database per engine, to be copied: quicker than seeding for every test."""
     url = new_database_url(engine_name)
-    open_database(url).close()
+    open_seeded_database(url).close()
     return url
 
 
@@ -164,7 +164,7 @@ def seeded_url(engine_name: str, new_database_url: Callable[..., str]) -> str:
 def clinic(engine_name: str, new_database_url: Callable[..., str], seeded_url: str) -> Iterator[Repository]:
     """Repository on a database of its own, for tests that write."""
     url = new_database_url(engine_name, copy_of=seeded_url)
-    with open_database(url) as database:
+    with open_seeded_database(url) as database:
         yield Repository(database)
     if engine_name == "postgresql":
         server, name = url.rsplit("/", 1)

@@ -10,17 +10,17 @@ import pytest
 
 from medsynth_app.clinical import assessment
 from medsynth_app.clinical.assessment import AssessmentTools, assess, draw_pictures, plain
-from medsynth_app.clinical.cross_check import ConcordanceClass, CrossChecker
-from medsynth_app.clinical.intake import parse_intake
-from medsynth_app.clinical.lesion_library import LibraryConfiguration, build_lesion_library
-from medsynth_app.clinical.phrases import MOST_PHRASES, split_phrases
-from medsynth_app.clinical.picture_store import PictureStore
-from medsynth_app.clinical.symptom_model import SymptomDefinition
-from medsynth_app.clinical.tumor_images import label_version
+from medsynth_app.clinical.free_text.phrases import MOST_PHRASES, split_phrases
+from medsynth_app.clinical.intake.form import parse_intake
+from medsynth_app.clinical.knowledge.lesion_library import LibraryConfiguration, build_lesion_library
+from medsynth_app.clinical.knowledge.symptom_model import SymptomDefinition
+from medsynth_app.clinical.record.pictures import PictureStore
+from medsynth_app.clinical.scoring.cross_check import ConcordanceClass, CrossChecker
+from medsynth_app.clinical.site.tumor_images import label_version
 from medsynth_app.errors import InvalidValueError, NotFoundError
-from medsynth_app.imaging.atlas import Atlas, load_atlas
-from medsynth_app.imaging.brain_regions import Side
-from medsynth_app.imaging.registration import GateResult, Registration
+from medsynth_app.imaging.atlas.atlas import Atlas, load_atlas
+from medsynth_app.imaging.atlas.brain_regions import Side
+from medsynth_app.imaging.atlas.registration import GateResult, Registration
 from medsynth_app.imaging.volume import Volume
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medsynth_app.clinical.hospital_import import CsvConfiguration, decode, read_hospital_csv
+from medsynth_app.clinical.hospitals.table_import import CsvConfiguration, decode, read_hospital_csv
 from medsynth_app.errors import UnsupportedKindError
 
 latin = st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

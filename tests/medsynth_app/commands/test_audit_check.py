@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from medsynth_app.audit import AuditTrail
 from medsynth_app.cli import application
-from medsynth_app.clinical.database import open_database
 from medsynth_app.clinical.repository import Repository
+from medsynth_app.clinical.seeding import open_seeded_database
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def served(tmp_path: Path) -> Path:
     own = tmp_path / "studies" / ".medsynth"
     for name in "abc":
         AuditTrail(own / "audit.jsonl").record("label.stored", case=name)
-    repository = Repository(open_database(own / "clinical.db"))
+    repository = Repository(open_seeded_database(own / "clinical.db"))
     for number in range(3):
         repository.append_audit("system", "test", "s", {"number": number})
     repository.database.close()
@@ -53,7 +53,7 @@ def test_a_line_altered(served: Path) -> None:
 
 
 def test_a_row_altered(served: Path) -> None:
-    repository = Repository(open_database(served / ".medsynth" / "clinical.db"))
+    repository = Repository(open_seeded_database(served / ".medsynth" / "clinical.db"))
     with repository.database.writing() as session:
         session.execute(text("DROP TRIGGER audit_refuses_update"))
         session.execute(text("UPDATE audit SET actor = 'Dr Who' WHERE sequence = 2"))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from medsynth_app.cli import application
 from medsynth_app.errors import MedSynthError
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.generator import SYNTHESIS_CONDITIONS, SkinLesionSynthesis
 from medsynth_app.synthesis.weights import WeightsStore

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.synthesis.generator import Synthetic
 from medsynth_app.synthesis.previews import film_pngs, preview_png
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from lib.clinical_service import ClinicalService
-from medsynth_app.clinical.cross_check import ConcordanceClass
+from medsynth_app.clinical.scoring.cross_check import ConcordanceClass
 from medsynth_app.errors import MedSynthError
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.infers.segmentation import VIEWER_OPTIONS, temporary_file
 from medsynth_app.errors import InvalidValueError, MalformedRequestError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.label_writing import write_result
 from medsynth_app.imaging.labels import canonical_labels, read_on_grid
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import parse_options, shown_options
 from medsynth_app.segmentation.correction.points import POINT_RADIUS_VOXELS, balls
 from medsynth_app.segmentation.correction.reading import FOREGROUND_STROKES, Scribbles, read_scribbles

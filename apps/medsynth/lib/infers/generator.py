@@ -24,8 +24,8 @@ from medsynth_app.options import Option, parse_options, shown_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
+from medsynth_app.synthesis.measures.privacy import MemorisationAudit, audit_with_store, nearest
 from medsynth_app.synthesis.previews import film_pngs, preview_png
-from medsynth_app.synthesis.privacy import MemorisationAudit, audit_with_store, nearest
 from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.synthesis.writing import (
     PICTURE_ENDINGS,

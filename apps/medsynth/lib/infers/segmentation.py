@@ -10,8 +10,8 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.label_writing import RESULT_ENDINGS, write_result
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.inference import segment

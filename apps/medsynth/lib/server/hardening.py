@@ -38,7 +38,6 @@ from lib.server.routes import (
     scoring,
     train,
 )
-from lib.server.screen import RequestScreen
 from lib.settings import Settings
 from medsynth_app.api.access import login
 from medsynth_app.api.access.account_source import AccountSource
@@ -52,6 +51,7 @@ from medsynth_app.api.metrics import Metrics, get_metrics
 from medsynth_app.api.request_record import RequestRecord
 from medsynth_app.api.router import build_router as build_clinic_router
 from medsynth_app.api.routes import page
+from medsynth_app.api.screen import RequestScreen
 from medsynth_app.errors import InvalidValueError
 
 if TYPE_CHECKING:

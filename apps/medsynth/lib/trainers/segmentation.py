@@ -18,17 +18,17 @@ from lib.finite import finite
 from lib.model_history import ModelHistory
 from lib.processes import die_with_server
 from lib.rounds import storage_of
-from lib.trainers.validation_split import fixed_validation
 from medsynth_app.active_learning.rounds import RoundsRecord, Training
+from medsynth_app.active_learning.validation_split import fixed_validation
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.cases import CaseFiles
-from medsynth_app.imaging.same_images import digests_of_cases, same_examination
+from medsynth_app.imaging.provenance.same_images import digests_of_cases, same_examination
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
-from medsynth_app.segmentation.dataset import LabelledCase, load_cases
 from medsynth_app.segmentation.options import TRAINING_OPTIONS
-from medsynth_app.segmentation.training import Progress, Trainer, TrainingConfiguration, mean_dice
+from medsynth_app.segmentation.training.dataset import LabelledCase, load_cases
+from medsynth_app.segmentation.training.loop import Progress, Trainer, TrainingConfiguration, mean_dice
 from medsynth_app.segmentation.weights import load_weights
 from medsynth_app.vocabulary import LABEL_NAMES
 

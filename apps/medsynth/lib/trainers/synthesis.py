@@ -17,7 +17,7 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.options import parse_options, shown_options
 from medsynth_app.synthesis.catalogue import TrainerRow, TrainingRequest
-from medsynth_app.synthesis.training import TrainingProgress
+from medsynth_app.synthesis.training.loop import TrainingProgress
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import (
     axes,
     band,
@@ -20,7 +21,6 @@ from medsynth_app.synthesis.phantoms.images.fields import (
 from medsynth_app.synthesis.phantoms.images.lesions import Painting, place_lesion
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
 from medsynth_app.synthesis.phantoms.images.vessels import Growth, Segment, grow, strokes
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 RIBS = 10
 SIDES = (-1.0, 1.0)

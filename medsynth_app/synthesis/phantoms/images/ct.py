@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import axes, blur, grain, inside, outline
 from medsynth_app.synthesis.phantoms.images.head import head_slice
 from medsynth_app.synthesis.phantoms.images.lesions import Painting, place_lesion
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 WINDOW_HU = (0.0, 80.0)
 AIR, SCALP, SKULL, WHITE, GREY, FLUID = -1000.0, 45.0, 1100.0, 27.0, 38.0, 6.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from medsynth_app import __version__
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.phantoms.images.chest_xray import paint_chest_xray
 from medsynth_app.synthesis.phantoms.images.ct import paint_ct

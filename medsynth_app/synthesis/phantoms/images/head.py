@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-from medsynth_app.imaging.template import load_template
+from medsynth_app.imaging.atlas.template import load_template
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import axes, noise
 from medsynth_app.synthesis.phantoms.images.request import ImageRequest
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 FIELD_MM = 235.0
 MIDDLE_VOXEL = (98.0, 118.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import (
     axes,
     band,
@@ -17,7 +18,6 @@ from medsynth_app.synthesis.phantoms.images.fields import (
 from medsynth_app.synthesis.phantoms.images.lesions import Painting, place_lesion
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
 from medsynth_app.synthesis.phantoms.images.vessels import Growth, Segment, grow, strokes
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 MOST_CALCIFICATIONS = 45
 

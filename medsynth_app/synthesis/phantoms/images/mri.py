@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import axes, blur, ellipse, grain, inside, noise, outline
 from medsynth_app.synthesis.phantoms.images.head import HeadSlice, head_slice
 from medsynth_app.synthesis.phantoms.images.lesions import Painting, place_lesion
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 WHITE, GREY, FLUID, FAT, MARROW, OEDEMA, NECROSIS = 0.40, 0.54, 0.07, 0.62, 0.24, 0.78, 0.2
 MOST_SPOTS = 26

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import (
     Place,
     axes,
@@ -20,7 +21,6 @@ from medsynth_app.synthesis.phantoms.images.fields import (
 from medsynth_app.synthesis.phantoms.images.lesions import Painting
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
 from medsynth_app.synthesis.phantoms.images.vessels import Growth, Segment, grow, strokes
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 FUNDUS, DISC, CUP = (0.80, 0.36, 0.16), (0.98, 0.80, 0.50), (1.0, 0.93, 0.74)
 ARTERY, VEIN, BLOOD, DRUSE = (0.66, 0.17, 0.09), (0.46, 0.09, 0.07), (0.38, 0.04, 0.04), (0.97, 0.78, 0.38)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.phantoms.images.fields import axes, band, inside, noise, outline, texture
 from medsynth_app.synthesis.phantoms.images.lesions import Painting, place_lesion
 from medsynth_app.synthesis.phantoms.images.request import NORMAL, ImageRequest
-from medsynth_app.synthesis.tumor.random_fields import stream
 
 SPECKLE = (0.0030, 0.0075)
 """Size of speckle along the beam and across it, share of the picture."""

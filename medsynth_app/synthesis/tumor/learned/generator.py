@@ -20,9 +20,10 @@ from torch.nn import functional
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.labels import read_label_volume
-from medsynth_app.imaging.marking import SyntheticMark
+from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.options import Option
-from medsynth_app.synthesis.diffusion.schedulers import flow
+from medsynth_app.synthesis.anatomy.random_fields import stream
+from medsynth_app.synthesis.flow.samplers import flow
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.tumor.catalogue import TASK, TumorConditions, synthetic_case
 from medsynth_app.synthesis.tumor.composition import Composition
@@ -32,7 +33,6 @@ from medsynth_app.synthesis.tumor.learned.contrast import Contrast, ContrastMode
 from medsynth_app.synthesis.tumor.learned.network import SEQUENCES, TextureConfiguration, TextureNetwork
 from medsynth_app.synthesis.tumor.learned.training import KIND, WEIGHTS_NAME, conditions_of
 from medsynth_app.synthesis.tumor.learned.transforms import SPACING_MM, mean_image_of
-from medsynth_app.synthesis.tumor.random_fields import stream
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.synthesis.tumor.signal import Tissue
 from medsynth_app.synthesis.weights import WeightsStore, load_weights

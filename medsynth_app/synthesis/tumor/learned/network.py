@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.synthesis.diffusion.network import FREQUENCIES, Block, time_features
+from medsynth_app.synthesis.image_diffusion.network import FREQUENCIES, Block, time_features
 from medsynth_app.synthesis.tumor.learned.transforms import CLASSES
 from medsynth_app.vocabulary import Modality
 

@@ -16,12 +16,12 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.cases import CaseFiles, find_cases
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
+from medsynth_app.imaging.studies.cases import CaseFiles, find_cases
 from medsynth_app.options import Option
-from medsynth_app.synthesis.diffusion.losses import velocity_loss
-from medsynth_app.synthesis.privacy import store_reference
-from medsynth_app.synthesis.training import (
+from medsynth_app.synthesis.flow.losses import velocity_loss
+from medsynth_app.synthesis.measures.privacy import store_reference
+from medsynth_app.synthesis.training.loop import (
     LoopConfiguration,
     ReportTraining,
     TrainingLoop,

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.geometry import foreground_box, isotropic_grid, reorient, resample
 from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import Modality, TumorLabel
 

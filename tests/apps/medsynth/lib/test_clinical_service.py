@@ -24,10 +24,9 @@ from sqlalchemy import text
 from medsynth_app.api.dependencies import get_clinic
 from medsynth_app.api.error_handlers import add_error_handlers
 from medsynth_app.api.router import build_router
-from medsynth_app.clinical.database import open_database
-from medsynth_app.clinical.seeding import KnowledgeBaseError
+from medsynth_app.clinical.seeding import KnowledgeBaseError, open_seeded_database
 from medsynth_app.errors import OverloadedError
-from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.studies.cases import CaseFiles
 
 
 def test_answers_are_no_options_of_the_model() -> None:
@@ -82,7 +81,7 @@ def test_a_broken_database_costs_the_clinic_only(tmp_path: Path, caplog: pytest.
 
 
 def test_a_database_that_breaks_while_it_is_used_is_no_defect(tmp_path: Path) -> None:
-    with open_database(tmp_path / "clinic.db") as database:
+    with open_seeded_database(tmp_path / "clinic.db") as database:
         database.close()
         content = (tmp_path / "clinic.db").read_bytes()
         (tmp_path / "clinic.db").write_bytes(content[:4096] + bytes(range(256)) * (len(content) // 256 - 16))

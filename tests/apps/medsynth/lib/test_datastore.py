@@ -19,8 +19,8 @@ from lib.activelearning.random import RandomStrategy
 from lib.datastore import CaseDatastore, check_tag
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, StaleError, UnsupportedKindError
-from medsynth_app.imaging.generated_voxels import generated_here
-from medsynth_app.imaging.marking import SyntheticMark, is_marked_synthetic, mark_synthetic
+from medsynth_app.imaging.provenance.generated_voxels import generated_here
+from medsynth_app.imaging.provenance.marking import SyntheticMark, is_marked_synthetic, mark_synthetic
 
 SECONDS_FOR_5000_CASES = 5.0
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medsynth_app.imaging.cases import CaseFiles
+from medsynth_app.imaging.studies.cases import CaseFiles
 
 MakeCase = Callable[..., CaseFiles]
 

@@ -12,13 +12,13 @@ import SimpleITK as sitk
 from pydicom import dcmread
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.dicom.series_facts import facts_of
 from medsynth_app.imaging.dicom.series_reading import read_series
 from medsynth_app.imaging.dicom.series_roles import resolve
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
 SYNTHETIC_DATA = 0x0008001C

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
 from medsynth_app.synthesis.phantoms.generator import PhantomGenerator
 from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_KINDS, VOLUME_TYPES

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from medsynth_app.benchmarks import skin_course as evaluation
+from medsynth_app.benchmarks.skin_course import course_figures
 from medsynth_app.synthesis.generator import GenerationRequest
-from medsynth_app.synthesis.skin import evaluation
 from medsynth_app.synthesis.skin.dataset import Lesions
-from medsynth_app.synthesis.skin.evaluation import course_figures
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
 from medsynth_app.synthesis.skin.inversion import invert, refined
 from medsynth_app.synthesis.skin.models import CourseModels

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from medsynth_app.synthesis.quality import FIGURES
+from medsynth_app.synthesis.measures.quality import FIGURES
 from medsynth_app.synthesis.stylegan2 import checkpoint_watch
 from medsynth_app.synthesis.stylegan2.checkpoint_watch import CheckpointWatch, Labelled
 from medsynth_app.synthesis.stylegan2.configuration import TrainingConfiguration

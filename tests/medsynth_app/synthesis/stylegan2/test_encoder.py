@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.synthesis.data.arrays import to_pictures
 from medsynth_app.synthesis.stylegan2.encoder import MeanStart, PrincipalStart, StyleEncoder
 from medsynth_app.synthesis.stylegan2.encoder_training import EncoderConfiguration, EncoderTrainer
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
 from medsynth_app.synthesis.stylegan2.network import Generator, StyleGAN2Configuration
 from medsynth_app.synthesis.stylegan2.principal_latents import PrincipalLatents
-from medsynth_app.synthesis.stylegan2.transforms import to_pictures
 
 NETWORK = StyleGAN2Configuration(
     resolution=64, classes=2, latent_size=8, style_size=16, channel_base=256, channel_max=16, channel_min=8

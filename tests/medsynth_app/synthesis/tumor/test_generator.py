@@ -9,7 +9,7 @@ import pytest
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.synthesis.tumor.anatomy import brats_grid
+from medsynth_app.synthesis.anatomy.icbm_brain import brats_grid
 from medsynth_app.synthesis.tumor.generator import TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import Side, TumorCaseRequest, TumorSite
 

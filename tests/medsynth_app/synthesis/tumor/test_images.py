@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain, brats_grid
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain, brats_grid
+from medsynth_app.synthesis.anatomy.random_fields import stream
 from medsynth_app.synthesis.tumor.composition import compose
 from medsynth_app.synthesis.tumor.growth import Tumor
 from medsynth_app.synthesis.tumor.images import _add_noise, _thick_slices, render
-from medsynth_app.synthesis.tumor.random_fields import stream
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import Modality
 

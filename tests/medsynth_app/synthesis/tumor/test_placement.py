@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from medsynth_app.imaging.template import TEMPLATE_TO_BRATS
-from medsynth_app.synthesis.tumor.anatomy import IndividualBrain, brats_grid
+from medsynth_app.imaging.atlas.template import TEMPLATE_TO_BRATS
+from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain, brats_grid
 from medsynth_app.synthesis.tumor.placement import SITE_CENTRE_MNI_MM, seed_point
 from medsynth_app.synthesis.tumor.request import Side, TumorCaseRequest, TumorSite
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from medsynth_app.errors import InvalidValueError, StaleError
-from medsynth_app.imaging.cases import case_in_folder
-from medsynth_app.imaging.marking import read_mark
+from medsynth_app.imaging.provenance.marking import read_mark
 from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import case_in_folder
 from medsynth_app.synthesis.tumor import saving
 from medsynth_app.synthesis.tumor.generator import TumorCase
 from medsynth_app.synthesis.tumor.saving import save_tumor_case

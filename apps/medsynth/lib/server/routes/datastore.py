@@ -22,7 +22,7 @@ from medsynth_app.api.open_file import OpenFileResponse
 from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.files import file_digest
-from medsynth_app.imaging.cases import image_stem
+from medsynth_app.imaging.studies.cases import image_stem
 
 SERVER_INFO_KEYS = (
     "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version", "warnings",

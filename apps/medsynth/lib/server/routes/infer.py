@@ -18,8 +18,8 @@ from starlette.background import BackgroundTask
 
 from lib.dicom_datastore import DicomCaseDatastore
 from lib.inference import check_model, parse_params
-from lib.server.queue import InferenceQueue, QueueLimits
 from lib.settings import Settings
+from medsynth_app.api.inference_queue import InferenceQueue, QueueLimits
 from medsynth_app.api.metrics import Metrics
 from medsynth_app.api.uploads import received
 from medsynth_app.errors import InvalidValueError, MalformedRequestError, MedSynthError

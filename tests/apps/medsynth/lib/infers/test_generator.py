@@ -24,9 +24,9 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 from medsynth_app.accounts import Role
 from medsynth_app.api.error_handlers import add_error_handlers
 from medsynth_app.errors import ForbiddenError, InvalidValueError, NotFoundError
-from medsynth_app.imaging.marking import is_marked_synthetic, read_mark
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic, read_mark
 from medsynth_app.request_context import acting_role
-from medsynth_app.synthesis.privacy import MemorisationAudit
+from medsynth_app.synthesis.measures.privacy import MemorisationAudit
 from medsynth_app.synthesis.weights import WeightsStore
 
 COARSE = {"volume_type": "mri_heart", "spacing_mm": "8,8,8"}

@@ -12,7 +12,7 @@ from lib.infers.generator import GeneratorInferTask
 from PIL import Image
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.weights import WeightsStore
 

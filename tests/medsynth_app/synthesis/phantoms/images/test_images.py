@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_CONDITIONS, MODALITIES

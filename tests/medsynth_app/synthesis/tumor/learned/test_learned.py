@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.cases import find_cases
 from medsynth_app.imaging.labels import read_submitted_label
+from medsynth_app.imaging.studies.cases import find_cases
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.options import parse_options
 from medsynth_app.synthesis.generator import GenerationRequest

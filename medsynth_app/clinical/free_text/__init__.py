@@ -1,0 +1,1 @@
+"""A patient's own words, Korean or English, as symptoms."""

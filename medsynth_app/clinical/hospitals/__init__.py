@@ -1,0 +1,1 @@
+"""Hospitals: import, look-up, search by need and distance."""

@@ -1,0 +1,1 @@
+"""The form of one patient: answers, onset, red flags."""

@@ -1,0 +1,1 @@
+"""What the clinic knows: symptoms, sides, lesions of the library."""

@@ -1,0 +1,1 @@
+"""Stored cross-checks: repository, decision, audit, images."""

@@ -1,0 +1,1 @@
+"""A stored cross-check as PDF, HTML, FHIR."""

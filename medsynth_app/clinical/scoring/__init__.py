@@ -1,0 +1,1 @@
+"""Whether a site explains the symptoms: evidence, likelihood, verdict."""

@@ -1,0 +1,1 @@
+"""Where a tumour lies: atlas regions, components, distances."""

@@ -1,0 +1,1 @@
+"""What measures MedSynth's claims; nothing here is needed to serve."""

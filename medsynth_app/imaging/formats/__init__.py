@@ -1,0 +1,1 @@
+"""Image files as other programs write them, read strictly."""

@@ -1,0 +1,1 @@
+"""Whether an image was generated here, and whether two are the same."""

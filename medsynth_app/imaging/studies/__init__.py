@@ -1,0 +1,1 @@
+"""Which files are a case, and what it is called."""

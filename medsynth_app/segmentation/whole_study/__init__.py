@@ -1,0 +1,1 @@
+"""From a study as it comes to a mask on it."""

@@ -1,0 +1,1 @@
+"""Training images and volumes from folders, and arrays as images."""

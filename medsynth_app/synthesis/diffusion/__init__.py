@@ -1,1 +1,0 @@
-"""Conditional diffusion of pictures: one network for all modalities, on linear codes of patches."""

@@ -1,0 +1,1 @@
+"""Samplers and losses of diffusion and rectified flow."""

@@ -1,0 +1,1 @@
+"""Conditional 2-D diffusion of images."""

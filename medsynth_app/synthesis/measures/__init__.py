@@ -1,0 +1,1 @@
+"""What tells drawn from real: features, distances, privacy, classifiers."""

@@ -1,0 +1,1 @@
+"""Images of any modality by StyleGAN2."""

@@ -1,0 +1,1 @@
+"""What `medsynth train` and the server start: folders in, weights out."""
