@@ -2,7 +2,8 @@
 
 What a link is made of is its store's business: a line of a file (``file_store``), a row of the clinic's database
 (``medsynth_app.clinical.record.audit``). That the *newest* links were altered or cut off shows only against a
-hash that was noted elsewhere: the anchor. The newest hash is in the log after each change and in ``/medsynth/api/health``.
+hash that was noted elsewhere: the anchor. The newest hash is in the log after each change and in
+``/medsynth/api/health``.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from medsynth_app.benchmarks.cohort import (
+from medsynth_app.benchmarks.cohorts.cohort import (
     CohortConfiguration,
     SimulatedPatient,
     cohort_hash,
     simulate_cohort,
 )
-from medsynth_app.benchmarks.lobe_cohort import LobeCohortConfiguration, simulate_lobe_cohort
+from medsynth_app.benchmarks.cohorts.lobe_cohort import LobeCohortConfiguration, simulate_lobe_cohort
 from medsynth_app.clinical.knowledge.lesion_library import LesionLibrary, mirror_order
 from medsynth_app.clinical.knowledge.symptom_model import ReportedSide, SymptomDefinition, SymptomState
 from medsynth_app.clinical.scoring.calibration import (

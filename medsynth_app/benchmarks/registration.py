@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 
+from medsynth_app.clinical.site import site_report
 from medsynth_app.clinical.site.site_report import SiteReport, describe_site
 from medsynth_app.clinical.site.tumor_images import TumorImages, images_of_case
 from medsynth_app.errors import InvalidValueError

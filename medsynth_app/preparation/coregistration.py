@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.formats.itk_images import to_itk
+from medsynth_app.imaging.itk_images import to_itk
 from medsynth_app.imaging.volume import Volume
 
 RIM_VOXEL_MM = 3.0

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from medsynth_app import __version__
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_folder
-from medsynth_app.imaging.formats.itk_images import affine_about
+from medsynth_app.imaging.itk_images import affine_about
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.preparation.prepared import PreparedStudy
 from medsynth_app.preparation.study_input import StudyInput, stacked

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from medsynth_app.benchmarks.cohort import CohortConfiguration
+from medsynth_app.benchmarks.cohorts.cohort import CohortConfiguration
+from medsynth_app.benchmarks.cohorts.lobe_cohort import LobeCohortConfiguration
 from medsynth_app.benchmarks.cross_check import (
     BenchmarkConfiguration,
     IndependentFigures,
@@ -19,7 +20,6 @@ from medsynth_app.benchmarks.cross_check import (
     run_cross_check_benchmark,
 )
 from medsynth_app.benchmarks.hospitals import benchmark_hospitals
-from medsynth_app.benchmarks.lobe_cohort import LobeCohortConfiguration
 from medsynth_app.benchmarks.registration import (
     RegisteredCase,
     benchmark_registration,

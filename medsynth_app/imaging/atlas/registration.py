@@ -24,7 +24,8 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas.atlas import Atlas, atlas_brain
 from medsynth_app.imaging.atlas.template import load_t1_template
 from medsynth_app.imaging.formats.header_trust import is_brats_geometry, side_is_known
-from medsynth_app.imaging.formats.itk_images import (
+from medsynth_app.imaging.geometry import foreground_box, reorient
+from medsynth_app.imaging.itk_images import (
     CenteredTransform,
     affine_about,
     affine_from_itk,
@@ -39,7 +40,6 @@ from medsynth_app.imaging.formats.itk_images import (
     to_itk,
     volume_ml,
 )
-from medsynth_app.imaging.geometry import foreground_box, reorient
 from medsynth_app.imaging.volume import Volume
 
 BRATS_TO_MNI = np.array(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsynth_app.benchmarks.cohort import CohortConfiguration
+from medsynth_app.benchmarks.cohorts.cohort import CohortConfiguration
 from medsynth_app.benchmarks.cross_check import (
     BenchmarkConfiguration,
     CrossCheckBenchmark,

@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-import medsynth_app.clinical
+import medsynth_app.clinical.site
 from medsynth_app.clinical.site.site_report import (
     SiteConfiguration,
     SiteReport,
@@ -35,7 +35,7 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, object]:
-    path = Path(medsynth_app.clinical.__file__).with_name("site_report.schema.json")
+    path = Path(medsynth_app.clinical.site.__file__).with_name("site_report.schema.json")
     content: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     return content
 

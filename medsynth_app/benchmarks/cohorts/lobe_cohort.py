@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsynth_app.benchmarks.cohort import CohortConfiguration, LesionDrawer, SimulatedPatient
+from medsynth_app.benchmarks.cohorts.cohort import CohortConfiguration, LesionDrawer, SimulatedPatient
 from medsynth_app.clinical.knowledge.symptom_model import (
     Handedness,
     ReportedSide,

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import expit, logit
 
-from medsynth_app.benchmarks.cohort_anatomy import (
+from medsynth_app.benchmarks.cohorts.anatomy import (
     DEFICITS,
     LANDMARKS_MM,
     NEGLECT_LEFT_HEMISPHERE_SHARE,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from medsynth_app.imaging.formats.itk_images import (
+from medsynth_app.imaging.itk_images import (
     affine_about,
     affine_from_itk,
     as_affine,

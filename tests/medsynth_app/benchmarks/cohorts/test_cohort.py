@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medsynth_app.benchmarks.cohort import (
+from medsynth_app.benchmarks.cohorts.anatomy import DEFICITS, LANDMARKS_MM, PRESSURE_RATES, SEIZURES
+from medsynth_app.benchmarks.cohorts.cohort import (
     SITE_SHARES,
     CohortConfiguration,
     SimulatedPatient,
     cohort_hash,
     simulate_cohort,
 )
-from medsynth_app.benchmarks.cohort_anatomy import DEFICITS, LANDMARKS_MM, PRESSURE_RATES, SEIZURES
 from medsynth_app.clinical.knowledge.symptom_model import (
     Handedness,
     LateralityRule,
