@@ -39,7 +39,7 @@ from medsynth_app.imaging.atlas.registration import (
     RegistrationConfiguration,
     register_to_atlas,
 )
-from medsynth_app.imaging.formats.header_trust import side_is_known
+from medsynth_app.imaging.header_trust import side_is_known
 from medsynth_app.imaging.pictures import draw_labels, draw_registration
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.plain_values import plain

@@ -20,7 +20,7 @@ from scipy.ndimage import affine_transform
 
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.formats.plausible_grid import LARGEST_WORKING_VOXELS, check_new_grid
+from medsynth_app.imaging.plausible_grid import LARGEST_WORKING_VOXELS, check_new_grid
 from medsynth_app.imaging.volume import Volume
 
 CANONICAL_AXES = ("R", "A", "S")

@@ -17,8 +17,8 @@ from medsynth_app.imaging.formats.nifti_file import check_voxel_bytes, open_nift
 from medsynth_app.imaging.formats.nifti_grid import read_nifti_grid
 from medsynth_app.imaging.formats.nrrd import image_shape, read_nrrd
 from medsynth_app.imaging.formats.nrrd_header import read_nrrd_header
-from medsynth_app.imaging.formats.plausible_grid import check_header_grid
 from medsynth_app.imaging.geometry import same_grid
+from medsynth_app.imaging.plausible_grid import check_header_grid
 from medsynth_app.imaging.volume import Volume
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
-from medsynth_app.imaging.formats.plausible_grid import check_header_grid
+from medsynth_app.imaging.plausible_grid import check_header_grid
 from medsynth_app.imaging.volume import Volume
 
 DIRECTION_TOLERANCE = 1e-3

@@ -17,8 +17,8 @@ from nibabel.openers import ImageOpener
 from nibabel.quaternions import quat2mat
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.formats.plausible_grid import check_header_grid
 from medsynth_app.imaging.geometry import corner_distance
+from medsynth_app.imaging.plausible_grid import check_header_grid
 
 FORM_TOLERANCE_MM = 1.0
 """Forms of one header that place a corner further apart than this are refused."""
