@@ -33,13 +33,13 @@ from medsynth_app.clinical.site.site_report import SiteConfiguration, SiteReport
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.atlas.atlas import Atlas
 from medsynth_app.imaging.atlas.brain_regions import SIDED_REGIONS, Lobe, Side
+from medsynth_app.imaging.atlas.header_trust import side_is_known
 from medsynth_app.imaging.atlas.registration import (
     GateResult,
     Registration,
     RegistrationConfiguration,
     register_to_atlas,
 )
-from medsynth_app.imaging.header_trust import side_is_known
 from medsynth_app.imaging.pictures import draw_labels, draw_registration
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.plain_values import plain

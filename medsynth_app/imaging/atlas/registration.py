@@ -22,9 +22,9 @@ from scipy.ndimage import label as connected_components
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.atlas.atlas import Atlas, atlas_brain
+from medsynth_app.imaging.atlas.header_trust import is_brats_geometry, side_is_known
 from medsynth_app.imaging.atlas.template import load_t1_template
 from medsynth_app.imaging.geometry import foreground_box, reorient
-from medsynth_app.imaging.header_trust import is_brats_geometry, side_is_known
 from medsynth_app.imaging.itk_images import (
     CenteredTransform,
     affine_about,

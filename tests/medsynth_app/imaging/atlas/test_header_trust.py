@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medsynth_app.imaging.header_trust import is_brats_geometry, side_is_known
+from medsynth_app.imaging.atlas.header_trust import is_brats_geometry, side_is_known
 from medsynth_app.imaging.volume import Volume
 
 BRATS = (240, 240, 155)
