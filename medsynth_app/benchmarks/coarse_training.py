@@ -15,7 +15,7 @@ from torch import nn
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.cases import CaseFiles
-from medsynth_app.segmentation.metrics import region_mask
+from medsynth_app.segmentation.evaluation.metrics import region_mask
 from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.segmentation.training.dataset import LabelledCase, load_case
 from medsynth_app.segmentation.training.loop import TrainingConfiguration

@@ -15,8 +15,8 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.correction.session import open_case
+from medsynth_app.segmentation.evaluation.metrics import region_mask
 from medsynth_app.segmentation.inference import segment
-from medsynth_app.segmentation.metrics import region_mask
 from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.vocabulary import TumorRegion
 

@@ -12,11 +12,12 @@ from rich.table import Table
 from medsynth_app.commands.results import console, progress_bar, show_left_out, store_json
 from medsynth_app.imaging.studies.cases import look_for_cases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
-from medsynth_app.segmentation.evaluation import EvaluationReport, evaluate_cases
+from medsynth_app.segmentation.evaluation.cases import EvaluationReport, evaluate_cases
 from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.segmentation.missing_sequences import blanked_sequences
 from medsynth_app.vocabulary import TumorRegion
 
-SHOWN = ("dice", "iou", "sensitivity", "specificity", "hd95_mm")
+SHOWN = ("dice", "iou", "sensitivity", "specificity", "hd95_mm", "lesion_wise_dice", "lesion_wise_hd95_mm")
 
 
 def evaluate(
@@ -27,12 +28,15 @@ def evaluate(
     ] = None,
     test_time_augmentation: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; the best there is by default.")] = None,
+    missing: Annotated[str, typer.Option(help="Sequences to blank first, separated by commas, e.g. flair,t1.")] = "",
+    lesion_wise: Annotated[bool, typer.Option(help="Add BraTS 2023's lesion-wise Dice and HD95.")] = False,
 ) -> None:
     """Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET.
 
     What cannot be evaluated is listed with its reason and stops nothing. Exit status: 0 all done, 1 something was left
     out, 2 wrong use.
     """
+    blanked = blanked_sequences(missing)
     found = look_for_cases(cases_dir).with_labels()
     cases = found.cases
     if not cases:
@@ -41,7 +45,9 @@ def evaluate(
     configuration = InferenceConfiguration(test_time_augmentation=test_time_augmentation)
     with progress_bar() as bar:
         task = bar.add_task("cases", total=len(cases))
-        report = evaluate_cases(cases, network.get(), configuration, on_case=lambda name: bar.advance(task))
+        report = evaluate_cases(
+            cases, network.get(), configuration, lambda name: bar.advance(task), blanked, lesion_wise
+        )
     unused = {name: why for name, why in found.left_out.items() if name not in report.cases}
     report = replace(report, left_out={**unused, **report.left_out})
     _show(report)
@@ -66,5 +72,6 @@ def _show(report: EvaluationReport) -> None:
     for kind in ("mean", "median"):
         figures = report.summary[kind]
         for region in TumorRegion if figures else ():
-            line = "  ".join(f"{name} {figures[region.value][name]:.3f}" for name in SHOWN)
+            shown = [name for name in SHOWN if name in figures[region.value]]
+            line = "  ".join(f"{name} {figures[region.value][name]:.3f}" for name in shown)
             console.print(f"{kind:6} {region.value}: {line}")

@@ -20,7 +20,8 @@ INFERENCE_OPTIONS = (
         "whole_brain", False, "Full resolution everywhere, not only where a pass at 2 mm suspects tumour: slower."
     ),
     Option(
-        "missing_sequence", "refuse", "What happens to a case that lacks one sequence; blank: it degrades the result.",
+        "missing_sequence", "refuse",
+        "What happens to a case that lacks sequences; blank: any but all may be missing, with a worse result.",
         ("refuse", "blank"),
     ),
     Option("largest_component_only", False, "Keep only the largest connected tumour."),

@@ -22,8 +22,8 @@ from torch import nn
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.precision import PRECISIONS, computing
+from medsynth_app.segmentation.evaluation.metrics import region_mask
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_labels
-from medsynth_app.segmentation.metrics import region_mask
 from medsynth_app.segmentation.network import (
     SIDE_MULTIPLE,
     NetworkConfiguration,

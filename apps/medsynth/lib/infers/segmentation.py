@@ -15,6 +15,7 @@ from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.inference import segment
+from medsynth_app.segmentation.missing_sequences import missing_warnings
 from medsynth_app.segmentation.options import INFERENCE_OPTIONS, inference_configuration
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
@@ -23,7 +24,6 @@ VIEWER_OPTIONS = (
     Option("result_extension", ".nii.gz", "Kind of file answered.", RESULT_ENDINGS),
     Option("result_compress", True, "Compress an .nrrd answer; OHIF cannot read a compressed one."),
 )
-BLANK_WARNING = "{} is missing and was taken as blank: expect a worse result"
 
 
 class BrainTumorSegmentationInferTask(InferTask):
@@ -66,8 +66,9 @@ class BrainTumorSegmentationInferTask(InferTask):
         )
         network, configuration, notes = self.current.get()
         case: CaseFiles = request["case"]
-        volume = case.read(configuration.modalities, blanks=int(options["missing_sequence"] == "blank"))
-        warnings += [BLANK_WARNING.format(m) for m in case.missing(configuration.modalities)]
+        blanks = len(configuration.modalities) - 1 if options["missing_sequence"] == "blank" else 0
+        volume = case.read(configuration.modalities, blanks=blanks)
+        warnings += missing_warnings(case.missing(configuration.modalities), configuration.modalities, notes)
         read = time.perf_counter()
         result = segment(volume, network, inference_configuration(options), configuration.modalities)
         segmented = time.perf_counter()

@@ -16,7 +16,7 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from lib.datastore import FINAL, CaseDatastore
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.reading import read_volume
-from medsynth_app.segmentation.metrics import score_region
+from medsynth_app.segmentation.evaluation.metrics import score_region
 from medsynth_app.vocabulary import LABEL_NAMES
 
 ORIGINAL = "original"

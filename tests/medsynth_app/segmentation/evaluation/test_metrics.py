@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.segmentation.metrics import hausdorff_distance_95, region_mask, score_labels, score_region
+from medsynth_app.segmentation.evaluation.metrics import (
+    hausdorff_distance_95,
+    region_mask,
+    score_labels,
+    score_region,
+)
 from medsynth_app.vocabulary import TumorRegion
 
 ONE_MM = np.ones(3)

@@ -13,8 +13,10 @@ from torch import nn
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.labels import read_label
 from medsynth_app.imaging.studies.cases import CaseFiles
+from medsynth_app.segmentation.evaluation.lesion_wise import score_lesions
+from medsynth_app.segmentation.evaluation.metrics import region_mask, score_labels
 from medsynth_app.segmentation.inference import InferenceConfiguration, segment
-from medsynth_app.segmentation.metrics import score_labels
+from medsynth_app.segmentation.missing_sequences import without_sequences
 from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.vocabulary import RESEARCH_NOTICE, TumorRegion
 
@@ -51,6 +53,8 @@ def evaluate_cases(
     model: tuple[nn.Module, NetworkConfiguration, dict[str, object]],
     configuration: InferenceConfiguration = InferenceConfiguration(),
     on_case: Callable[[str], object] = lambda name: None,
+    blanked: Sequence[str] = (),
+    lesion_wise: bool = False,
 ) -> EvaluationReport:
     """Segment each case and compare with its label; one that cannot be read is left out by name.
 
@@ -59,6 +63,8 @@ def evaluate_cases(
         model: network, its configuration and notes, as ``CurrentNetwork.get`` gives them.
         configuration: of the inference.
         on_case: called with the name of each finished case.
+        blanked: sequences that are taken away first, whether a case has them or not.
+        lesion_wise: add ``lesion_wise_dice`` and ``lesion_wise_hd95_mm`` to each region.
 
     Raises:
         InvalidValueError: there is no case.
@@ -69,7 +75,7 @@ def evaluate_cases(
     left_out: dict[str, str] = {}
     for case in cases:
         try:
-            rows[case.name] = _evaluated(case, model, configuration)
+            rows[case.name] = _evaluated(case, model, configuration, blanked, lesion_wise)
         except MedSynthError as error:
             left_out[case.name] = error.message
         except OSError as error:
@@ -83,17 +89,25 @@ def _evaluated(
     case: CaseFiles,
     model: tuple[nn.Module, NetworkConfiguration, dict[str, object]],
     configuration: InferenceConfiguration,
+    blanked: Sequence[str],
+    lesion_wise: bool,
 ) -> dict[str, Any]:
     network, network_configuration, _ = model
     if case.label is None:
         raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
     begin = time.perf_counter()
-    volume = case.read(network_configuration.modalities)
-    result = segment(volume, network, configuration, network_configuration.modalities)
+    modalities = network_configuration.modalities
+    volume = without_sequences(case.read(modalities, blanks=len(blanked)), modalities, blanked)
+    result = segment(volume, network, configuration, modalities)
     seconds = time.perf_counter() - begin
     reference = read_label(case.label, volume, name=f"{case.name} label")
+    regions = score_labels(result.labels, reference.labels, volume.spacing)
+    if lesion_wise:
+        for region in TumorRegion:
+            found, wanted = (region_mask(labels, region) for labels in (result.labels, reference.labels))
+            regions[region.value].update(score_lesions(found, wanted, volume.spacing))
     return {
-        "regions": score_labels(result.labels, reference.labels, volume.spacing),
+        "regions": regions,
         "seconds": round(seconds, 3),
         "warnings": [*result.warnings, *reference.warnings],
     }
