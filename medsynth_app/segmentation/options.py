@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medsynth_app.options import Option, OptionValue
+from medsynth_app.preparation.pipeline import MODES
 from medsynth_app.segmentation.inference import PRECISIONS, InferenceConfiguration
 from medsynth_app.segmentation.losses import LOSSES
 from medsynth_app.segmentation.transforms import CleaningConfiguration
@@ -16,6 +17,10 @@ INFERENCE_OPTIONS = (
     Option("test_time_augmentation", False, "Average with the mirrored image: twice the time."),
     Option(
         "whole_brain", False, "Full resolution everywhere, not only where a pass at 2 mm suspects tumour: slower."
+    ),
+    Option(
+        "preparation", "auto", "auto: raw studies are co-registered and the brain is cut out; none: taken as they are.",
+        MODES,
     ),
     Option(
         "missing_sequence", "refuse", "What happens to a case that lacks one sequence; blank: it degrades the result.",

@@ -10,12 +10,15 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from lib.datastore import OWN_FOLDER, CaseDatastore
 from medsynth_app.imaging.cases import CaseFiles
 from medsynth_app.imaging.label_writing import RESULT_ENDINGS, write_result
 from medsynth_app.options import Option, parse_options, shown_options
+from medsynth_app.preparation.cache import PreparedCache
+from medsynth_app.preparation.pipeline import PreparationOptions, Stages
 from medsynth_app.segmentation.current_network import CurrentNetwork
-from medsynth_app.segmentation.inference import segment
 from medsynth_app.segmentation.options import INFERENCE_OPTIONS, inference_configuration
+from medsynth_app.segmentation.study_segmentation import segment_case
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 # What Slicer and OHIF add to every request; the values are theirs, not options to show.
@@ -23,7 +26,6 @@ VIEWER_OPTIONS = (
     Option("result_extension", ".nii.gz", "Kind of file answered.", RESULT_ENDINGS),
     Option("result_compress", True, "Compress an .nrrd answer; OHIF cannot read a compressed one."),
 )
-BLANK_WARNING = "{} is missing and was taken as blank: expect a worse result"
 
 
 class BrainTumorSegmentationInferTask(InferTask):
@@ -66,34 +68,43 @@ class BrainTumorSegmentationInferTask(InferTask):
         )
         network, configuration, notes = self.current.get()
         case: CaseFiles = request["case"]
-        volume = case.read(configuration.modalities, blanks=int(options["missing_sequence"] == "blank"))
-        warnings += [BLANK_WARNING.format(m) for m in case.missing(configuration.modalities)]
-        read = time.perf_counter()
-        result = segment(volume, network, inference_configuration(options), configuration.modalities)
-        segmented = time.perf_counter()
+        stages = Stages()
+        answer = segment_case(
+            case, network, configuration.modalities, inference_configuration(options),
+            PreparationOptions(str(options["preparation"]), cache=_cache_of(request.get("datastore"))),
+            blanks=int(options["missing_sequence"] == "blank"), stages=stages,
+        )  # fmt: skip
+        result = answer.result
         path = _temporary_file(str(options["result_extension"]))
         try:
-            write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
+            with stages.stage("write"):
+                write_result(result.labels, answer.affine, path, compress=bool(options["result_compress"]))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        done = time.perf_counter()
         return str(path), {
             "label_names": dict(LABEL_NAMES),
             "volumes_ml": result.volumes_ml,
             "centroid_ras_mm": result.centroid_ras_mm,
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
-            "warnings": [*warnings, *case.notes],
+            "warnings": [*warnings, *answer.warnings],
+            "kind": answer.kind,
+            "kind_reason": answer.reason,
+            "series": answer.series,
+            "preparation": answer.preparation,
             "model_step": notes.get("step"),
             "latencies": {
-                "read": round(read - begin, 3),
-                "segment": round(segmented - read, 3),
-                "write": round(done - segmented, 3),
-                "total": round(done - begin, 3),
+                **{stage: round(seconds, 3) for stage, seconds in stages.seconds.items()},
+                "total": round(time.perf_counter() - begin, 3),
             },
             "notice": RESEARCH_NOTICE,
         }
+
+
+def _cache_of(datastore: object) -> PreparedCache | None:
+    """Prepared studies are kept beside the studies."""
+    return PreparedCache(datastore.root / OWN_FOLDER / "prepared") if isinstance(datastore, CaseDatastore) else None
 
 
 def _temporary_file(ending: str) -> Path:
