@@ -9,6 +9,7 @@ import typer
 
 from medsynth_app.commands import active_learning_benchmark, clinical_benchmark, synthesis_utility_benchmark
 from medsynth_app.commands.image_benchmark import image_quality, image_utility
+from medsynth_app.commands.preparation_benchmark import preparation
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.segmentation_benchmark import run
 from medsynth_app.commands.skin_benchmark import skin_course
@@ -24,6 +25,7 @@ def _group() -> None:
 
 
 application.command("active-learning")(active_learning_benchmark.active_learning)
+application.command("preparation")(preparation)
 application.command("tumor-quality")(tumor_quality)
 application.command("volume-quality")(volume_quality)
 application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)
