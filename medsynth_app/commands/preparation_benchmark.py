@@ -13,7 +13,13 @@ import psutil
 import typer
 from rich.table import Table
 
-from medsynth_app.benchmarks.made_raw import MadeStudy, drawn_scans, head_around, make_study, write_study_files
+from medsynth_app.benchmarks.made_raw import (
+    MadeStudy,
+    drawn_scans,
+    head_around,
+    make_study,
+    write_study_files,
+)
 from medsynth_app.commands.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.cases import find_cases
