@@ -37,6 +37,8 @@ class CoregistrationConfiguration:
         turns_deg: turns about each axis tried beside the starts.
         screening_iterations: optimiser steps of every start before the less promising ones are dropped.
         refined_starts: how many starts go on.
+        descents: most descents of the finer levels, each with fresh steps.
+        settled_gain: nats; a descent that gains less is the last one.
         bins: of the histogram.
         brain_rim_mm: what is seen around the brain.
         least_gain: nats by which a new position must be better than a shared frame of reference to be taken.
@@ -49,6 +51,8 @@ class CoregistrationConfiguration:
     turns_deg: tuple[float, ...] = (-15.0, 15.0)
     screening_iterations: int = 25
     refined_starts: int = 4
+    descents: int = 6
+    settled_gain: float = 0.002
     bins: int = 32
     brain_rim_mm: float = 10.0
     least_gain: float = 0.005
@@ -128,8 +132,7 @@ def coregister(reference: Reference, series: Volume, *, shared_frame: bool = Fal
     starts = _starts(levels[0], reference.center, shared_frame, configuration)
     name, best = _best_start(levels, starts, configuration)
     for level in levels[1:]:
-        # Twice: the step has shrunk on the way, and with a fresh one the last millimetre is found (measured).
-        best = level.refined(level.refined(best))
+        best = level.settled(best)
     finest = levels[-1]
     found, told = -finest.metric(best), -finest.metric(header)
     if shared_frame and found - told < configuration.least_gain:
@@ -192,6 +195,17 @@ class _Level:
         except RuntimeError:
             return start
         return transform
+
+    def settled(self, start: sitk.Euler3DTransform) -> sitk.Euler3DTransform:
+        """Refined again with fresh steps until nothing is gained: one descent stops a millimetre beside (measured)."""
+        best, value = start, self.metric(start)
+        for _ in range(self.configuration.descents):
+            found = self.refined(best)
+            reached = self.metric(found)
+            if reached > value - self.configuration.settled_gain:
+                return found if reached < value else best
+            best, value = found, reached
+        return best
 
     def best_moved(self, transform: sitk.Euler3DTransform) -> float:
         """The best mutual information after shifts of 15 mm along each axis."""

@@ -164,7 +164,8 @@ def loose_sequence_of(file_name: str) -> str | None:
     own = sequence_of(file_name)
     if own is not None:
         return None if own == "label" else own
-    stem = image_stem(file_name)
+    # BIDS names begin with sub-NAME, and "sub" says subtraction elsewhere.
+    stem = re.sub(r"(^|_)(sub|ses)-[^_]+_", r"\1", image_stem(file_name))
     if _NO_IMAGE.search(stem):
         return None
     last = re.split(r"[_\-. ]", stem.lower())[-1]

@@ -29,11 +29,13 @@ class Kind:
         stripped: brain only: a background of one value around no more than a brain.
         reason: why it was taken for that, with the figures.
         background: the value of the background, where there is one.
+        too_small: it cannot hold a head at all, so there is nothing to prepare.
     """
 
     stripped: bool
     reason: str
     background: float = 0.0
+    too_small: bool = False
 
 
 def kind_of(volume: Volume) -> Kind:
@@ -52,7 +54,7 @@ def kind_of(volume: Volume) -> Kind:
     share = 1.0 - float(foreground.mean())
     sides = np.sort(np.array(volume.spatial_shape) * volume.spacing)
     if sides[1] < SMALLEST_HEAD_MM:
-        return Kind(True, f"its field of view of {sides[1]:.0f} mm holds no head", background)
+        return Kind(True, f"its field of view of {sides[1]:.0f} mm holds no head", background, too_small=True)
     if empty < LEAST_EMPTY_FACES or share < LEAST_BACKGROUND:
         return Kind(False, f"{100 * (1 - empty):.0f} % of its outermost voxels are not background", background)
     size = _filled_ml(foreground, volume)

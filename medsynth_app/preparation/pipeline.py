@@ -99,6 +99,8 @@ class SeenStudy:
     @property
     def is_prepared(self) -> bool:
         """Whether it can be segmented as it is."""
+        if all(kind.too_small for kind in self.kinds.values()):
+            return True  # nothing to prepare: whoever stacks the images says what does not fit
         return self.one_grid and all(kind.stripped for kind in self.kinds.values())
 
     @property

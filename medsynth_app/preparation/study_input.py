@@ -101,7 +101,8 @@ class StudyInput:
         missing = self.missing(modalities)
         if len(missing) <= min(blanks, len(modalities) - 1):
             return
-        reasons = "; ".join(f"{m}: {self.problems[m]}" if m in self.problems else m for m in missing)
+        told = [f"{m}: {self.problems[m]}" if m in self.problems else m for m in missing]
+        reasons = ("; " if set(missing) & set(self.problems) else ", ").join(told)
         raise InvalidValueError(
             f"{self.name}: missing sequence {reasons}; needed are {', '.join(modalities)}, "
             f"found {', '.join(self.series) or 'none'}",
@@ -138,7 +139,7 @@ def stacked(volumes: dict[str, Volume], modalities: Sequence[str]) -> Volume:
         if not same_grid(first, volumes[name]):
             raise InvalidValueError(
                 f"{name}: its grid {volumes[name].spatial_shape} differs from {names[0]} {first.spatial_shape} in "
-                "shape or position; preparation=auto brings them together"
+                "shape or position; all sequences of a prepared case must share one grid"
             )
         array[list(modalities).index(name)] = volumes[name].array[0]
     return Volume(array, first.affine)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from medsynth_app.options import Option, OptionValue
 from medsynth_app.precision import PRECISIONS
+from medsynth_app.preparation.pipeline import MODES
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration
 from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.training.losses import LOSSES
@@ -18,6 +19,10 @@ INFERENCE_OPTIONS = (
     Option("test_time_augmentation", False, "Average with the mirrored image: twice the time."),
     Option(
         "whole_brain", False, "Full resolution everywhere, not only where a pass at 2 mm suspects tumour: slower."
+    ),
+    Option(
+        "preparation", "auto", "auto: raw studies are co-registered and the brain is cut out; none: taken as they are.",
+        MODES,
     ),
     Option(
         "missing_sequence", "refuse",

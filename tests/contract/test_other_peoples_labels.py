@@ -31,7 +31,7 @@ from medsynth_app.imaging.labels import canonical_labels, flattened, read_label,
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.segmentation import evaluation
+from medsynth_app.segmentation.evaluation import cases as evaluation
 from medsynth_app.segmentation.training.dataset import load_case
 from medsynth_app.segmentation.weights import load_weights
 from tests.apps.medsynth import conftest as server_tests

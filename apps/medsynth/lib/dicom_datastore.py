@@ -62,6 +62,7 @@ from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.studies.studies import Study, check_case_name
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.preparation.study_input import SeriesInput, StudyInput
 from medsynth_app.vocabulary import RESEARCH_NOTICE, Modality
 
 logger = logging.getLogger(__name__)
@@ -79,9 +80,13 @@ class ArchiveCase(CaseFiles):
 
     Attributes:
         problems: modality -> why it is not there.
+        native: the sequences on grids of their own, for a study that has to be prepared first.
+        opened: the series that the user looks at, as an image file.
     """
 
     problems: dict[str, str] = field(default_factory=dict)
+    native: StudyInput | None = None
+    opened: Path | None = None
 
     def read(self, modalities: Any = None, *, blanks: int = 0) -> Volume:
         """As in the base class; a missing sequence is explained."""
@@ -170,7 +175,18 @@ class DicomCaseDatastore(CaseDatastore):
                 }  # fmt: skip
             except MedSynthError as error:
                 problems[modality] = error.message
-        return ArchiveCase(chosen.uid, sequences, notes=tuple(notes), origins=origins, problems=problems)
+        native = {
+            modality: SeriesInput(
+                modality, series.title, (found,), frame_of_reference=series.frame_of_reference, uid=series.uid
+            )
+            for modality, series in resolution.series.items()
+            if isinstance(found := files[series.uid], Path)
+        }
+        study = StudyInput(chosen.uid, native, problems=dict(resolution.problems), notes=resolution.notes)
+        return ArchiveCase(
+            chosen.uid, sequences, notes=tuple(notes), origins=origins, problems=problems,
+            native=study, opened=grid
+        )
 
     def _on_grid(self, file: Path, series: SeriesFacts, grid: Path, chosen: SeriesFacts) -> tuple[Path, str]:
         """A file of the series on the chosen grid, and a note where voxels had to be interpolated."""

@@ -12,6 +12,7 @@ from medsynth_app.commands.benchmarks import clinical as clinical_benchmark
 from medsynth_app.commands.benchmarks import synthesis_utility as synthesis_utility_benchmark
 from medsynth_app.commands.benchmarks.correction import correction
 from medsynth_app.commands.benchmarks.images import image_quality, image_utility
+from medsynth_app.commands.benchmarks.preparation import preparation
 from medsynth_app.commands.benchmarks.segmentation import run
 from medsynth_app.commands.benchmarks.skin_course import skin_course
 from medsynth_app.commands.benchmarks.tumor_quality import tumor_quality
@@ -28,6 +29,7 @@ def _group() -> None:
 
 application.command("active-learning")(active_learning_benchmark.active_learning)
 application.command("correction")(correction)
+application.command("preparation")(preparation)
 application.command("tumor-quality")(tumor_quality)
 application.command("volume-quality")(volume_quality)
 application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import Box
+from medsynth_app.imaging.reading import read_volume
+from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.preparation.interpolation import Grid, labels_on_series
 from medsynth_app.preparation.pipeline import (
@@ -27,7 +30,7 @@ from medsynth_app.preparation.pipeline import (
     prepare_study,
 )
 from medsynth_app.preparation.prepared import PreparedStudy
-from medsynth_app.preparation.study_input import StudyInput, stacked
+from medsynth_app.preparation.study_input import StudyInput, stacked, study_of_case
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
 from medsynth_app.segmentation.inference import (
     FOUR_SEQUENCES,
@@ -145,6 +148,68 @@ def segment_study(
     return _segment_raw(study, seen, prepared, network, modalities, configuration, reference, doubt, stages)
 
 
+def segment_case(
+    case: CaseFiles,
+    network: nn.Module,
+    modalities: Sequence[str] = FOUR_SEQUENCES,
+    configuration: InferenceConfiguration = InferenceConfiguration(),
+    options: PreparationOptions = PreparationOptions(),
+    *,
+    blanks: int = 0,
+    stages: Stages | None = None,
+) -> StudySegmentation:
+    """Segment one case of a server: the answer is on the grid of the image that the viewer holds.
+
+    Args:
+        case: files of a folder, or of a DICOM archive; those also know their ``native`` series and the ``opened`` one.
+
+    Raises:
+        As ``segment_study``; what a prepared case lacks is told as ``CaseFiles.read`` tells it.
+    """
+    stages = stages or Stages()
+    native: StudyInput | None = getattr(case, "native", None)
+    study = native or study_of_case(case)
+    opened: Path | None = getattr(case, "opened", None)
+    shown = next((m for m, s in study.series.items() if s.files == (opened,)), None)
+    if options.mode != "none" and len(study.missing(modalities)) <= min(blanks, len(modalities) - 1):
+        with stages.stage("read"):
+            seen = look_at(study)
+        if not seen.is_prepared:
+            prepared = prepare_study(study, options, stages, seen)
+            _check_refused(study, prepared, modalities, blanks)
+            name = shown or _default(study, "prepared" if native is None else "raw")
+            grid = None
+            if native is not None and shown is None and opened is not None:
+                grid = _grid_of_file(opened)
+            return _segment_raw(
+                study, seen, prepared, network, modalities, configuration, name, False, stages, grid
+            )
+        if native is None:
+            return _segment_prepared(study, seen, network, modalities, configuration, None, False, stages)
+    return _segment_as_it_is(case, study, network, modalities, configuration, blanks, stages)
+
+
+def _segment_as_it_is(
+    case: CaseFiles, study: StudyInput, network: nn.Module, modalities: Sequence[str],
+    configuration: InferenceConfiguration, blanks: int, stages: Stages,
+) -> StudySegmentation:  # fmt: skip
+    with stages.stage("read"):
+        volume = case.read(modalities, blanks=blanks)
+    with stages.stage("segment"):
+        result = segment(volume, network, configuration, modalities)
+    warnings = [*(BLANK_WARNING.format(m) for m in case.missing(modalities)), *case.notes]
+    return StudySegmentation(
+        name=case.name, result=result, affine=volume.affine, reference=_default(study, "prepared"), kind="prepared",
+        reason="taken as it is", series={m: s.as_dict() for m, s in study.series.items()}, warnings=tuple(warnings),
+        seconds=dict(stages.seconds),
+    )  # fmt: skip
+
+
+def _grid_of_file(path: Path) -> Grid:
+    volume = read_volume(path)
+    return volume.affine, volume.spatial_shape
+
+
 def _check_refused(study: StudyInput, prepared: PreparedStudy, modalities: Sequence[str], blanks: int) -> None:
     left = StudyInput(
         study.name, {m: s for m, s in study.series.items() if m in prepared.modalities},
@@ -174,13 +239,14 @@ def _segment_prepared(
 
 def _segment_raw(
     study: StudyInput, seen: SeenStudy, prepared: PreparedStudy, network: nn.Module, modalities: Sequence[str],
-    configuration: InferenceConfiguration, reference: str | None, doubt: bool, stages: Stages,
+    configuration: InferenceConfiguration, reference: str | None, doubt: bool, stages: Stages, grid: Grid | None = None,
 ) -> StudySegmentation:  # fmt: skip
+    """``grid``: where the answer is wanted in the space of the reference series, if not on its own voxels."""
     volume = prepared.volume(tuple(modalities))
     with stages.stage("segment"):
         found = class_probabilities(volume, network, configuration, modalities)
     name = reference or _default(study, "raw")
-    grid = prepared.grids[name]
+    grid = grid or prepared.grids[name]
     # A refused series can still be looked at: it lies where its header says.
     way = prepared.transforms.get(name, np.eye(4))
     with stages.stage("way back"):

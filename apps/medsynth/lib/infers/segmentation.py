@@ -10,13 +10,16 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
+from lib.datastore import OWN_FOLDER, CaseDatastore
 from medsynth_app.imaging.label_writing import RESULT_ENDINGS, write_result
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, parse_options, shown_options
+from medsynth_app.preparation.cache import PreparedCache
+from medsynth_app.preparation.pipeline import PreparationOptions, Stages
 from medsynth_app.segmentation.current_network import CurrentNetwork
-from medsynth_app.segmentation.inference import segment
 from medsynth_app.segmentation.missing_sequences import missing_warnings
 from medsynth_app.segmentation.options import INFERENCE_OPTIONS, inference_configuration
+from medsynth_app.segmentation.whole_study.study_segmentation import segment_case
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 
 # What Slicer and OHIF add to every request; the values are theirs, not options to show.
@@ -67,35 +70,45 @@ class BrainTumorSegmentationInferTask(InferTask):
         network, configuration, notes = self.current.get()
         case: CaseFiles = request["case"]
         blanks = len(configuration.modalities) - 1 if options["missing_sequence"] == "blank" else 0
-        volume = case.read(configuration.modalities, blanks=blanks)
+        stages = Stages()
+        answer = segment_case(
+            case, network, configuration.modalities, inference_configuration(options),
+            PreparationOptions(str(options["preparation"]), cache=_cache_of(request.get("datastore"))),
+            blanks=blanks, stages=stages,
+        )  # fmt: skip
+        result = answer.result
         warnings += missing_warnings(case.missing(configuration.modalities), configuration.modalities, notes)
-        read = time.perf_counter()
-        result = segment(volume, network, inference_configuration(options), configuration.modalities)
-        segmented = time.perf_counter()
         path = temporary_file(str(options["result_extension"]))
         try:
-            write_result(result.labels, volume.affine, path, compress=bool(options["result_compress"]))
+            with stages.stage("write"):
+                write_result(result.labels, answer.affine, path, compress=bool(options["result_compress"]))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        done = time.perf_counter()
         return str(path), {
             "label_names": dict(LABEL_NAMES),
             "volumes_ml": result.volumes_ml,
             "centroid_ras_mm": result.centroid_ras_mm,
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
-            "warnings": [*warnings, *result.warnings, *case.notes],
+            "warnings": list(dict.fromkeys([*warnings, *answer.warnings])),
+            "kind": answer.kind,
+            "kind_reason": answer.reason,
+            "series": answer.series,
             "series_used": case.series_used(configuration.modalities),
+            "preparation": answer.preparation,
             "model_step": notes.get("step"),
             "latencies": {
-                "read": round(read - begin, 3),
-                "segment": round(segmented - read, 3),
-                "write": round(done - segmented, 3),
-                "total": round(done - begin, 3),
+                **{stage: round(seconds, 3) for stage, seconds in stages.seconds.items()},
+                "total": round(time.perf_counter() - begin, 3),
             },
             "notice": RESEARCH_NOTICE,
         }
+
+
+def _cache_of(datastore: object) -> PreparedCache | None:
+    """Prepared studies are kept beside the studies."""
+    return PreparedCache(datastore.root / OWN_FOLDER / "prepared") if isinstance(datastore, CaseDatastore) else None
 
 
 def temporary_file(ending: str) -> Path:
