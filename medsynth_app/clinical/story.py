@@ -25,6 +25,8 @@ from medsynth_app.errors import InvalidValueError
 
 PRESENT, DENIED = "present", "denied"
 CUE_CONFIDENCE, CARRIED_CONFIDENCE = 0.9, 0.75
+
+
 @dataclass(frozen=True)
 class LookupFloor:
     """What a look-up in the phrase index must reach to be taken at all.
@@ -153,7 +155,12 @@ class StoryReader:
         words = read.text[clause.start : clause.end].strip(" .,!?;:")
         lateral = hit.side in (BodySide.LEFT, BodySide.RIGHT)
         said = Said(
-            hit.cue.means, hit.parts, lateral, hit.both_named, read.text[clause.start : clause.end], hit.denied
+            hit.cue.means,
+            hit.parts,
+            lateral,
+            hit.both_named,
+            read.text[clause.start : clause.end],
+            hit.denied,
         )
         course = said_course(words).or_else(whole)
         for symptom in symptoms_of(said):
@@ -184,7 +191,9 @@ class StoryReader:
 
 def likeness(one: str, other: str) -> float:
     """Letter pieces that two phrases share, side words left out, 0 to 1 (Dice coefficient)."""
-    first, second = (ngrams(letters(re.sub(r"\W", "", mentioned_side(normalise(each)).rest))) for each in (one, other))
+    first, second = (
+        ngrams(letters(re.sub(r"\W", "", mentioned_side(normalise(each)).rest))) for each in (one, other)
+    )
     return 2.0 * len(first & second) / max(len(first) + len(second), 1)
 
 
@@ -203,8 +212,10 @@ def _silent_stretches(read: ReadSentence, heard: Collection[int]) -> Iterator[tu
 
 
 def _without_generic(rows: list[Finding]) -> list[Finding]:
-    """"A seizure" beside the seizure's own signs says nothing more."""
-    special = any(row.id.startswith("seizure_") and row.id not in _ANY_SEIZURE and row.state == PRESENT for row in rows)
+    """ "A seizure" beside the seizure's own signs says nothing more."""
+    special = any(
+        row.id.startswith("seizure_") and row.id not in _ANY_SEIZURE and row.state == PRESENT for row in rows
+    )
     return [row for row in rows if not (special and row.id == "seizure_unspecified" and row.state == PRESENT)]
 
 

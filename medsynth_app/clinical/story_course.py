@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from medsynth_app.clinical.intake import Onset
 
-_MONTH = "january|february|march|april|may|june|july|august|september|october|november|december|easter|christmas"
+_MONTH = (
+    "january|february|march|april|may|june|july|august|september|october|november|december|easter|christmas"
+)
 _DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday|yesterday|today|this morning|last night"
 _ONSETS: tuple[tuple[Onset, re.Pattern[str]], ...] = (
     (Onset.SUDDEN, re.compile(r"\bsudden|all of a sudden|out of the blue|within (?:minutes|seconds)|갑자기|느닷없이|순식간")),

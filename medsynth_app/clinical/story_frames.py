@@ -65,7 +65,11 @@ def _weak(said: Said) -> tuple[str, ...]:
     if said.quality == "GRIP":
         return ("arm_weakness",)
     # all over, or nowhere in particular: tired until the patient names a part
-    return ("hemiparesis",) if said.denied or said.side_named or any(word in said.clause for word in ONE_SIDED) else ("fatigue",)
+    return (
+        ("hemiparesis",)
+        if said.denied or said.side_named or any(word in said.clause for word in ONE_SIDED)
+        else ("fatigue",)
+    )
 
 
 def _heavy(said: Said) -> tuple[str, ...]:
@@ -134,7 +138,9 @@ def _blind(said: Said) -> tuple[str, ...]:
         return ("monocular_visual_loss",)
     if said.side_named or any(word in said.clause for word in HALF_WORDS):
         return ("homonymous_hemianopia",)
-    return ("visual_field_defect",) if any(word in said.clause for word in FIELD_WORDS) else ("blurred_vision",)
+    return (
+        ("visual_field_defect",) if any(word in said.clause for word in FIELD_WORDS) else ("blurred_vision",)
+    )
 
 
 def _blur(said: Said) -> tuple[str, ...]:

@@ -108,7 +108,9 @@ def _hits(text: str, clause: Clause, number: int, lexicon: Lexicon) -> list[Hit]
     for cue in lexicon.cues:
         for match in cue.pattern.finditer(inside):
             start, end = match.start() + clause.start, match.end() + clause.start
-            if start < end and not any(start < other_end and other_start < end for other_start, other_end in taken):
+            if start < end and not any(
+                start < other_end and other_start < end for other_start, other_end in taken
+            ):
                 taken.append((start, end))
                 found.append(Hit(cue, number, start, end))
     return sorted(found, key=lambda hit: hit.start)
@@ -119,7 +121,11 @@ def _hits(text: str, clause: Clause, number: int, lexicon: Lexicon) -> list[Hit]
 
 def _with_polarity(text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon) -> list[Hit]:
     direct = [replace(hit, denied=_is_denied(text, clauses[hit.clause], hit, lexicon)) for hit in hits]
-    return _lists_backward(text, clauses, direct, lexicon) if lexicon is KOREAN else _lists_forward(text, clauses, direct)
+    return (
+        _lists_backward(text, clauses, direct, lexicon)
+        if lexicon is KOREAN
+        else _lists_forward(text, clauses, direct)
+    )
 
 
 def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
@@ -131,13 +137,13 @@ def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
                     or re.search(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$", text[hit.start : hit.end].strip()))  # fmt: skip
     if lexicon.denied_after.match(tail):
         # 꼼짝도 안 해요, 불러도 대답을 안 해요: lack followed by "not" is still lack, unless by 지 않아요
-        return not _LACK.search(text[hit.start : hit.end]) or bool(re.match(r"[가-힣]{0,3}지(?:는|도)?\s*않", tail))
+        return not _LACK.search(text[hit.start : hit.end]) or bool(
+            re.match(r"[가-힣]{0,3}지(?:는|도)?\s*않", tail)
+        )
     return lexicon is not KOREAN and bool(DENIED_BEFORE.search(text[clause.start : hit.start]))
 
 
-def _lists_backward(
-    text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon
-) -> list[Hit]:
+def _lists_backward(text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon) -> list[Hit]:
     """두통이나 구토는 없어요: in Korean the last member's predicate speaks for all."""
     settled = list(hits)
     for at in range(len(settled) - 2, -1, -1):
@@ -210,10 +216,15 @@ def _with_places(
             side, both = _nearest_side(sides, hit, start, end, reach[number])
             if not parts and hit.cue.means.isupper():
                 parts = carried_parts
-            if side is BodySide.UNKNOWN and (not _nearest_parts(text, hit, start, end, lexicon) or parts & LIMB_PARTS):
+            if side is BodySide.UNKNOWN and (
+                not _nearest_parts(text, hit, start, end, lexicon) or parts & LIMB_PARTS
+            ):
                 side = carried_side
             placed.append(replace(hit, parts=parts, side=side, both_named=both))
-            carried_parts, carried_side = (parts or carried_parts), (side if side is not BodySide.UNKNOWN else carried_side)
+            carried_parts, carried_side = (
+                (parts or carried_parts),
+                (side if side is not BodySide.UNKNOWN else carried_side),
+            )
         last = [hit for hit in placed if hit.cue.means.isupper()] or last
         yield from placed
 
@@ -226,7 +237,11 @@ def _reaches(
     for number in range(len(clauses)):
         start, end = clauses[number].start, clauses[number].end
         before = number - 1
-        while before >= 0 and before not in by_clause and _parts(text, clauses[before].start, clauses[before].end, lexicon):
+        while (
+            before >= 0
+            and before not in by_clause
+            and _parts(text, clauses[before].start, clauses[before].end, lexicon)
+        ):
             start, before = clauses[before].start, before - 1
         after = number + 1
         while (
@@ -250,7 +265,8 @@ def _nearest_parts(text: str, hit: Hit, start: int, end: int, lexicon: Lexicon) 
     """Parts before the hit and in it; else those after it. English says the part behind a noun: "numbness in my arm"."""
     before = _parts(text, start, hit.end, lexicon)
     behind = lexicon is not KOREAN and re.match(
-        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b", text[hit.end :]
+        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b",
+        text[hit.end :],
     )
     if behind and (named := _parts(text, hit.end, max(end, hit.end + _NEXT_WORDS), lexicon)):
         return named

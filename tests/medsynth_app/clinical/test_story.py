@@ -66,4 +66,6 @@ def test_scope_of_a_denial(words: Repository, text: str, expected: list[tuple[st
 def test_every_wording_of_the_knowledge_base_is_present(words: Repository) -> None:
     # every twelfth of 2,850: a synonym names a complaint, so none may be read as its denial
     for synonym in words.synonyms()[::12]:
-        assert not [each for each in words.read_story(synonym.text).findings if each.state == "denied"], synonym
+        assert not [each for each in words.read_story(synonym.text).findings if each.state == "denied"], (
+            synonym
+        )
