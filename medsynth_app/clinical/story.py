@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from medsynth_app.clinical.free_text import LONGEST_PHRASE, PhraseIndex
+from medsynth_app.clinical.free_text import PhraseIndex
 from medsynth_app.clinical.intake import Onset
 from medsynth_app.clinical.korean import is_korean, letters, ngrams, normalise
 from medsynth_app.clinical.side_words import BodySide, mentioned_side
@@ -46,6 +46,9 @@ WHOLE_SENTENCE = LookupFloor(0.58, 0.32)
 REST_OF_SENTENCE = LookupFloor(0.66, 0.42)
 """Beside complaints that were understood, a few words more must be surer to count as another one."""
 LONGEST_STORY = 4000
+LONGEST_SENTENCE = 400
+LONGEST_LOOKUP = 120
+"""Longer stretches are no single phrase, and looking one up costs seconds."""
 _ANY_SEIZURE = frozenset({"seizure_unspecified", "seizure_gtc"})
 _SENTENCE_END = re.compile(r"(?<=[.!?;\n。…])\s+|\n+")
 
@@ -120,7 +123,7 @@ class StoryReader:
         lexicon = KOREAN if is_korean(plain) else ENGLISH
         findings: list[Finding] = []
         strange: list[str] = []
-        for sentence in filter(None, (part.strip() for part in _SENTENCE_END.split(plain))):
+        for sentence in _sentences(plain):
             prepared = sentence if lexicon is KOREAN else rewritten(sentence)
             found, left = self._sentence(read_sentence(prepared, lexicon), lexicon)
             findings += found
@@ -166,14 +169,15 @@ class StoryReader:
         for symptom in symptoms_of(said):
             if symptom in self._known:
                 side = hit.side if symptom in self._sided else BodySide.UNKNOWN
+                sure = CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE
+                state = DENIED if hit.denied else PRESENT
                 yield Finding(
-                    symptom, DENIED if hit.denied else PRESENT, side, course.onset, course.course,
-                    course.intensity, CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE, words,
-                )  # fmt: skip
+                    symptom, state, side, course.onset, course.course, course.intensity, sure, words
+                )
 
     def _looked_up(self, words: str, whole: Course, floor: LookupFloor) -> Finding | None:
         """A clause without a known wording, as the phrase index knows it; None below the floor."""
-        if not 2 <= len(words) <= LONGEST_PHRASE:  # noqa: PLR2004 - one letter is no phrase
+        if not 2 <= len(words) <= LONGEST_LOOKUP:  # noqa: PLR2004 - one letter is no phrase
             return None
         candidates = self._index.understand(words, limit=1).candidates
         if not candidates or candidates[0].score < floor.score:
@@ -183,10 +187,24 @@ class StoryReader:
         if likeness(words, best.matched) < floor.likeness:
             return None
         course = said_course(words).or_else(whole)
+        state = DENIED if best.negated and best.score < 1.0 else PRESENT
         return Finding(
-            best.symptom, DENIED if best.negated and best.score < 1.0 else PRESENT, best.side, course.onset, course.course,
-            course.intensity, round(best.score * 0.9, 3), words,
+            best.symptom, state, best.side, course.onset, course.course, course.intensity,
+            round(best.score * 0.9, 3), words,
         )  # fmt: skip
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Sentences; one without an end is cut at a blank, so that no pattern runs over thousands of letters."""
+    for part in _SENTENCE_END.split(text):
+        rest = part.strip()
+        while len(rest) > LONGEST_SENTENCE:
+            cut = rest.rfind(" ", 1, LONGEST_SENTENCE)
+            cut = cut if cut > 0 else LONGEST_SENTENCE
+            yield rest[:cut].strip()
+            rest = rest[cut:].strip()
+        if rest:
+            yield rest
 
 
 def likeness(one: str, other: str) -> float:

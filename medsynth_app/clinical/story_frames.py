@@ -35,7 +35,8 @@ def symptoms_of(said: Said) -> tuple[str, ...]:
     if said.quality.islower():
         return (said.quality,)
     resolve = {
-        "WEAK": _weak, "HEAVY": _heavy, "GRIP": _weak, "DROOP": _droop, "CROOKED": _crooked, "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
+        "WEAK": _weak, "HEAVY": _heavy, "GRIP": _weak, "DROOP": _droop, "CROOKED": _crooked,
+        "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
         "TWITCH": _twitch, "SHAKE": _shake, "CLUMSY": _clumsy, "DRAG": _drag, "BLIND": _blind, "BLUR": _blur,
     }  # fmt: skip
     fixed = {

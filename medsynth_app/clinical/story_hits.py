@@ -21,9 +21,13 @@ from medsynth_app.clinical.story_frames import LIMB_PARTS
 from medsynth_app.clinical.story_lexicon_en import DENIED_BEFORE
 from medsynth_app.clinical.story_lexicon_ko import KOREAN
 
+_SAID_WELL = re.compile(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$")
+"""Functions whose wording says already that they are well."""
 _NEXT_WORDS = 24
 """Characters in which the part of "power in my right arm" stands."""
 _LACK = re.compile(r"없|안\s|못|꼼짝|대답|반응|예전|떠오르지$|나오지$|\s수[가는도]?$")
+_MORE_TO_COME = re.compile(r"[^.;]{0,60}?\b(?:or|nor)\b(?!\s+\w+\s+(?:is|are|has|have)\b)")
+"""An "or" that is still to come makes a list of what stands between commas."""
 _VERBAL_NOUN = re.compile(r"(?:경련|발작|구토|우울|불안|기절|실신|초조|침울)$")
 
 
@@ -133,8 +137,9 @@ def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
     if hit.cue.function:
         before = DENIED_BEFORE.search(text[clause.start : hit.start]) if lexicon is not KOREAN else None
         well_before = re.search(r"\bnothing wrong with (?:my |the )?$", text[clause.start : hit.start])
-        return bool(lexicon.well_after.match(tail) or (before and "trouble" in before.group()) or well_before
-                    or re.search(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$", text[hit.start : hit.end].strip()))  # fmt: skip
+        untroubled = before is not None and "trouble" in before.group()
+        said_well = _SAID_WELL.search(text[hit.start : hit.end].strip())
+        return bool(lexicon.well_after.match(tail) or untroubled or well_before or said_well)
     if lexicon.denied_after.match(tail):
         # 꼼짝도 안 해요, 불러도 대답을 안 해요: lack followed by "not" is still lack, unless by 지 않아요
         return not _LACK.search(text[hit.start : hit.end]) or bool(
@@ -172,13 +177,10 @@ def _lists_forward(text: str, clauses: Sequence[Clause], hits: Sequence[Hit]) ->
         if hit.denied or not before.denied or before.cue.function or hit.cue.function:
             continue
         between = text[before.end : hit.start]
-        if re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |of |my |the )*", between):
-            settled[at] = replace(hit, denied=True)
-        elif re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit):
-            settled[at] = replace(hit, denied=True)
-        elif re.fullmatch(r"\s*,\s*", between) and re.match(
-            r"[^.;]{0,60}?\b(?:or|nor)\b(?!\s+\w+\s+(?:is|are|has|have)\b)", text[hit.end :]
-        ):
+        alternative = re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |my |the )*", between)
+        added = re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit)
+        listed = re.fullmatch(r"\s*,\s*", between) and _MORE_TO_COME.match(text[hit.end :])
+        if alternative or added or listed:
             settled[at] = replace(hit, denied=True)
     return settled
 
@@ -262,7 +264,7 @@ def _parts(text: str, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
 
 
 def _nearest_parts(text: str, hit: Hit, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
-    """Parts before the hit and in it; else those after it. English says the part behind a noun: "numbness in my arm"."""
+    """Parts before the hit and in it, else those after it; in English behind a noun: "numbness in my arm"."""
     before = _parts(text, start, hit.end, lexicon)
     behind = lexicon is not KOREAN and re.match(
         r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b",

@@ -19,11 +19,11 @@ from medsynth_app.api.schemas import (
     UnderstandingView,
 )
 from medsynth_app.clinical.fhir import questionnaire
-from medsynth_app.clinical.free_text import ACCEPTANCE_SCORE, LONGEST_PHRASE, Understanding
+from medsynth_app.clinical.free_text import ACCEPTANCE_SCORE, Understanding
 from medsynth_app.clinical.knowledge_repository import Symptom
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.side_words import BodySide
-from medsynth_app.clinical.story import DENIED, Story
+from medsynth_app.clinical.story import DENIED, LONGEST_LOOKUP, Story
 from medsynth_app.clinical.story_questions import Question
 
 router = APIRouter(tags=["Clinic"])
@@ -71,7 +71,7 @@ def _view(symptom: Symptom, lang: Language) -> SymptomView:
 def _understanding(text: str, limit: int, repository: Repository, lang: Language) -> UnderstandingView:
     story = repository.read_story(text)
     names = {each.id: each.name_ko if lang == "ko" else each.name_en for each in repository.symptoms()}
-    phrase = repository.understand(text[:LONGEST_PHRASE], limit)
+    phrase = repository.understand(text[:LONGEST_LOOKUP], limit)
     candidates = _candidates(story, phrase, names)[:limit]
     first = story.findings[0] if story.findings else None
     return UnderstandingView(

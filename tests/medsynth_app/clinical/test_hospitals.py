@@ -18,7 +18,12 @@ from medsynth_app.clinical.hospital_records import (
     ParsedHospitals,
 )
 from medsynth_app.clinical.hospital_repository import great_circle_km
-from medsynth_app.clinical.hospitals import HospitalAnswer, HospitalDirectory, HospitalQuery, RankingConfiguration
+from medsynth_app.clinical.hospitals import (
+    HospitalAnswer,
+    HospitalDirectory,
+    HospitalQuery,
+    RankingConfiguration,
+)
 from medsynth_app.clinical.red_flags import EMERGENCY_EN, EMERGENCY_KO
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.errors import InvalidValueError, NotFoundError
