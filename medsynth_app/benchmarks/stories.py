@@ -1,9 +1,9 @@
 """How well stories are understood: findings against what a person wrote down beforehand.
 
 A file of stories is a CSV with ``part, text, findings``. Findings stand in one cell, blanks between them:
-``+arm_weakness@right -headache ?+falls``. ``+`` is present, ``-`` denied, ``a|b`` either of two that clinicians would
-not tell apart, ``@`` the side, ``?`` in front may be found or not, a lone ``?`` forgives anything more. An empty
-cell is a text that must give nothing.
+``+arm_weakness@right -headache ?+falls``. ``+`` is present, ``-`` denied, ``a|b`` either of two that clinicians
+would not tell apart, ``@`` the side, ``?`` in front may be found or not, a lone ``?`` forgives anything
+more. An empty cell is a text that must give nothing.
 """
 
 from __future__ import annotations

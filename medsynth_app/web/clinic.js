@@ -1,5 +1,6 @@
 // Symptoms in, cross-check and its explanation out, decision, hospitals.
 import { decision } from "./decision.js";
+import { suspects } from "./suspects.js";
 import { ask, element, form, json, place } from "./server.js";
 import { currentLanguage, word } from "./words.js";
 
@@ -15,6 +16,7 @@ export async function start() {
   await json(`${API}/health`);
   place("clinic").hidden = false;
   place("phrase").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 350); });
+  place("suspect").addEventListener("click", suspect);
   place("intake").addEventListener("submit", (event) => { event.preventDefault(); check(); });
 }
 export function forCase(name, mask, tags = []) {
@@ -79,17 +81,21 @@ function show() {
     select(`${each.name}: ${word("onset")}`, ONSETS, each.onset, (value) => { each.onset = value; }, "onset"),
     element("button", { type: "button", "aria-label": `${word("remove")}: ${each.name}`,
       onclick: () => { reported = reported.filter((other) => other !== each); show(); } }, "×")))));
+  place("suspect").disabled = !reported.length;
   place("check").disabled = !(here.name && here.mask && reported.length);
   place("check").title = here.mask ? "" : word("need_mask");
+}
+const answers = () => ({ handedness: place("hand").value, ...(place("age").value ? { age: Number(place("age").value) } : {}),
+  symptoms: reported.map(({ id, state, side, onset }) => ({ id, state, side, onset })) });
+async function suspect() {
+  try { place("result").replaceChildren(...await suspects(answers())); } catch (error) { place("result").replaceChildren(element("p", { class: "error" }, error.message)); }
 }
 async function check() {
   const button = place("check");
   const asked = here;
   button.disabled = true;
   place("result").replaceChildren(element("p", {}, word("checking")), element("progress", { "aria-label": word("checking") }));
-  const age = place("age").value;
-  const params = { case: here.name, handedness: place("hand").value, ...(age ? { age: Number(age) } : {}),
-    symptoms: reported.map(({ id, state, side, onset }) => ({ id, state, side, onset })) };
+  const params = { case: here.name, ...answers() };
   try {
     const record = await (await ask(`${API}/cross-check`, form({ params: JSON.stringify(params), label: here.mask }))).json();
     if (here === asked) explain(record); // an answer about another case or mask is not shown here
@@ -118,7 +124,8 @@ function flagText(flag) {
 const nameOf = (id) => (reported.find((each) => each.id === id) || { name: id }).name;
 function hospitals(rows) {
   if (!rows.length) return "";
-  const lines = rows.slice(0, 5).map(({ hospital, distance_km: far }) =>
-    element("li", {}, hospital.name, typeof far === "number" ? ` · ${Math.round(far)} km` : ""));
-  return element("div", { id: "hospitals" }, element("h3", {}, word("hospitals")), element("ul", {}, ...lines), element("small", {}, word("invented")));
+  const lines = rows.slice(0, 5).map(({ hospital, distance_km: far, proxy }) =>
+    element("li", {}, hospital.name, typeof far === "number" ? ` · ${Math.round(far)} km` : "", proxy ? element("small", {}, ` ${word("stands_in", proxy)}`) : ""));
+  const note = rows.some(({ hospital }) => hospital.invented) ? element("small", {}, word("invented")) : "";
+  return element("div", { id: "hospitals" }, element("h3", {}, word("hospitals")), element("ul", {}, ...lines), note);
 }

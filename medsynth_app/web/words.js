@@ -16,6 +16,8 @@ const WORDS = {
   right: ["right", "오른쪽"], left: ["left", "왼쪽"], both: ["both", "양쪽"], unknown: ["unknown", "모름"], ambidextrous: ["both hands", "양손"],
   add_all: ["+ all {}", "+ {}개 모두"], not_understood: ["Not understood: {}", "이해하지 못함: {}"],
   suspected: ["Where these symptoms point, before any image", "영상 전에 증상이 가리키는 곳"], suspect: ["Suspected regions", "의심 부위"],
+  points_nowhere: ["No answer points to a region.", "특정 부위를 가리키는 증상이 없습니다."], from_above: ["From above", "위에서"], from_left: ["From the left", "왼쪽에서"],
+  stands_in: ["services unknown; {} stands in", "제공 서비스 미상, {} 로 대신 판단"],
   yes: ["yes", "있음"], no: ["no", "없음"], side: ["Side", "방향"], answer: ["Answer", "대답"], remove: ["Remove", "삭제"],
   check: ["Cross-check", "교차 확인"], checking: ["Cross-checking: atlas, registration, score…", "교차 확인 중: 아틀라스, 정합, 점수…"],
   need_mask: ["Segment the case first.", "먼저 분할하세요."],

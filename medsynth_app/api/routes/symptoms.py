@@ -19,12 +19,12 @@ from medsynth_app.api.schemas import (
     UnderstandingView,
 )
 from medsynth_app.clinical.database.knowledge_repository import Symptom
-from medsynth_app.clinical.free_text.phrase_index import ACCEPTANCE_SCORE, LONGEST_PHRASE, Understanding
+from medsynth_app.clinical.free_text.phrase_index import ACCEPTANCE_SCORE, Understanding
 from medsynth_app.clinical.knowledge.side_words import BodySide
 from medsynth_app.clinical.report.fhir import questionnaire
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.stories.questions import Question
-from medsynth_app.clinical.stories.reading import DENIED, Story
+from medsynth_app.clinical.stories.reading import DENIED, LONGEST_LOOKUP, Story
 
 router = APIRouter(tags=["Clinic"])
 Language = Literal["ko", "en"]
@@ -71,7 +71,7 @@ def _view(symptom: Symptom, lang: Language) -> SymptomView:
 def _understanding(text: str, limit: int, repository: Repository, lang: Language) -> UnderstandingView:
     story = repository.read_story(text)
     names = {each.id: each.name_ko if lang == "ko" else each.name_en for each in repository.symptoms()}
-    phrase = repository.understand(text[:LONGEST_PHRASE], limit)
+    phrase = repository.understand(text[:LONGEST_LOOKUP], limit)
     candidates = _candidates(story, phrase, names)[:limit]
     first = story.findings[0] if story.findings else None
     return UnderstandingView(

@@ -137,7 +137,11 @@ def _patient(
 
 
 def _deficits(
-    lobe: Lobe, side: Side, dominant: Side, configuration: LobeCohortConfiguration, generator: np.random.Generator
+    lobe: Lobe,
+    side: Side,
+    dominant: Side,
+    configuration: LobeCohortConfiguration,
+    generator: np.random.Generator,
 ) -> dict[str, Side | None]:
     found: dict[str, Side | None] = {}
     for name, (lobes, rule) in LISTED.items():

@@ -271,6 +271,7 @@ class HospitalRepository:
                 columns = columns.where(hospital.invented == 0)
             rows = connection.execute(columns).fetchall()
             offers = connection.execute(offered).fetchall()
+        offering = {each[0] for each in offers}
         confidence = _confidence_table([row[0] for row in rows], codes, offers)
         identifiers, names, countries, levels, latitude, longitude, updated = (
             zip(*rows) if rows else ((),) * 7
@@ -285,9 +286,7 @@ class HospitalRepository:
             service_codes=codes,
             confidence=confidence,
             updated=_days(updated),
-            services_known=np.isin(
-                np.array(identifiers, dtype=object), np.array([each[0] for each in offers], dtype=object)
-            ),
+            services_known=np.array([each in offering for each in identifiers], dtype=bool),
         )
 
 

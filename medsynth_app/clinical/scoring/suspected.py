@@ -166,7 +166,8 @@ def region_centers_mm(atlas: Atlas) -> Mapping[tuple[str, object], tuple[float, 
     labels = atlas.labels[atlas.labels > 0]
     counts = np.maximum(np.bincount(labels, minlength=len(atlas.regions) + 1), 1)
     middle = np.stack(
-        [np.bincount(labels, weights=voxels[:, axis], minlength=len(counts)) / counts for axis in range(3)], axis=1
+        [np.bincount(labels, weights=voxels[:, axis], minlength=len(counts)) / counts for axis in range(3)],
+        axis=1,
     )
     world = middle @ atlas.affine[:3, :3].T + atlas.affine[:3, 3]
     return {

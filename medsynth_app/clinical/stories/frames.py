@@ -35,7 +35,8 @@ def symptoms_of(said: Said) -> tuple[str, ...]:
     if said.quality.islower():
         return (said.quality,)
     resolve = {
-        "WEAK": _weak, "HEAVY": _heavy, "GRIP": _weak, "DROOP": _droop, "CROOKED": _crooked, "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
+        "WEAK": _weak, "HEAVY": _heavy, "GRIP": _weak, "DROOP": _droop, "CROOKED": _crooked,
+        "NUMB": _numb, "PALSY_FEELING": _numb, "TINGLE": _tingle,
         "TWITCH": _twitch, "SHAKE": _shake, "CLUMSY": _clumsy, "DRAG": _drag, "BLIND": _blind, "BLUR": _blur,
     }  # fmt: skip
     fixed = {
@@ -65,7 +66,11 @@ def _weak(said: Said) -> tuple[str, ...]:
     if said.quality == "GRIP":
         return ("arm_weakness",)
     # all over, or nowhere in particular: tired until the patient names a part
-    return ("hemiparesis",) if said.denied or said.side_named or any(word in said.clause for word in ONE_SIDED) else ("fatigue",)
+    return (
+        ("hemiparesis",)
+        if said.denied or said.side_named or any(word in said.clause for word in ONE_SIDED)
+        else ("fatigue",)
+    )
 
 
 def _heavy(said: Said) -> tuple[str, ...]:
@@ -134,7 +139,9 @@ def _blind(said: Said) -> tuple[str, ...]:
         return ("monocular_visual_loss",)
     if said.side_named or any(word in said.clause for word in HALF_WORDS):
         return ("homonymous_hemianopia",)
-    return ("visual_field_defect",) if any(word in said.clause for word in FIELD_WORDS) else ("blurred_vision",)
+    return (
+        ("visual_field_defect",) if any(word in said.clause for word in FIELD_WORDS) else ("blurred_vision",)
+    )
 
 
 def _blur(said: Said) -> tuple[str, ...]:

@@ -21,9 +21,13 @@ from medsynth_app.clinical.stories.frames import LIMB_PARTS
 from medsynth_app.clinical.stories.lexicon_en import DENIED_BEFORE
 from medsynth_app.clinical.stories.lexicon_ko import KOREAN
 
+_SAID_WELL = re.compile(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$")
+"""Functions whose wording says already that they are well."""
 _NEXT_WORDS = 24
 """Characters in which the part of "power in my right arm" stands."""
 _LACK = re.compile(r"없|안\s|못|꼼짝|대답|반응|예전|떠오르지$|나오지$|\s수[가는도]?$")
+_MORE_TO_COME = re.compile(r"[^.;]{0,60}?\b(?:or|nor)\b(?!\s+\w+\s+(?:is|are|has|have)\b)")
+"""An "or" that is still to come makes a list of what stands between commas."""
 _VERBAL_NOUN = re.compile(r"(?:경련|발작|구토|우울|불안|기절|실신|초조|침울)$")
 
 
@@ -108,7 +112,9 @@ def _hits(text: str, clause: Clause, number: int, lexicon: Lexicon) -> list[Hit]
     for cue in lexicon.cues:
         for match in cue.pattern.finditer(inside):
             start, end = match.start() + clause.start, match.end() + clause.start
-            if start < end and not any(start < other_end and other_start < end for other_start, other_end in taken):
+            if start < end and not any(
+                start < other_end and other_start < end for other_start, other_end in taken
+            ):
                 taken.append((start, end))
                 found.append(Hit(cue, number, start, end))
     return sorted(found, key=lambda hit: hit.start)
@@ -119,7 +125,11 @@ def _hits(text: str, clause: Clause, number: int, lexicon: Lexicon) -> list[Hit]
 
 def _with_polarity(text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon) -> list[Hit]:
     direct = [replace(hit, denied=_is_denied(text, clauses[hit.clause], hit, lexicon)) for hit in hits]
-    return _lists_backward(text, clauses, direct, lexicon) if lexicon is KOREAN else _lists_forward(text, clauses, direct)
+    return (
+        _lists_backward(text, clauses, direct, lexicon)
+        if lexicon is KOREAN
+        else _lists_forward(text, clauses, direct)
+    )
 
 
 def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
@@ -127,17 +137,18 @@ def _is_denied(text: str, clause: Clause, hit: Hit, lexicon: Lexicon) -> bool:
     if hit.cue.function:
         before = DENIED_BEFORE.search(text[clause.start : hit.start]) if lexicon is not KOREAN else None
         well_before = re.search(r"\bnothing wrong with (?:my |the )?$", text[clause.start : hit.start])
-        return bool(lexicon.well_after.match(tail) or (before and "trouble" in before.group()) or well_before
-                    or re.search(r"(?:well|fine|normally|everything|what|all|write|수는?\s*있|알아들어요|잘\s*삼키)$", text[hit.start : hit.end].strip()))  # fmt: skip
+        untroubled = before is not None and "trouble" in before.group()
+        said_well = _SAID_WELL.search(text[hit.start : hit.end].strip())
+        return bool(lexicon.well_after.match(tail) or untroubled or well_before or said_well)
     if lexicon.denied_after.match(tail):
         # 꼼짝도 안 해요, 불러도 대답을 안 해요: lack followed by "not" is still lack, unless by 지 않아요
-        return not _LACK.search(text[hit.start : hit.end]) or bool(re.match(r"[가-힣]{0,3}지(?:는|도)?\s*않", tail))
+        return not _LACK.search(text[hit.start : hit.end]) or bool(
+            re.match(r"[가-힣]{0,3}지(?:는|도)?\s*않", tail)
+        )
     return lexicon is not KOREAN and bool(DENIED_BEFORE.search(text[clause.start : hit.start]))
 
 
-def _lists_backward(
-    text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon
-) -> list[Hit]:
+def _lists_backward(text: str, clauses: Sequence[Clause], hits: Sequence[Hit], lexicon: Lexicon) -> list[Hit]:
     """두통이나 구토는 없어요: in Korean the last member's predicate speaks for all."""
     settled = list(hits)
     for at in range(len(settled) - 2, -1, -1):
@@ -166,9 +177,10 @@ def _lists_forward(text: str, clauses: Sequence[Clause], hits: Sequence[Hit]) ->
         if hit.denied or not before.denied or before.cue.function or hit.cue.function:
             continue
         between = text[before.end : hit.start]
-        if re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |of |my |the )*", between) or re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit) or re.fullmatch(r"\s*,\s*", between) and re.match(
-            r"[^.;]{0,60}?\b(?:or|nor)\b(?!\s+\w+\s+(?:is|are|has|have)\b)", text[hit.end :]
-        ):
+        alternative = re.fullmatch(r"\s*(?:,\s*)?(?:or|nor|/)\s+(?:any |a |in |of |my |the )*", between)
+        added = re.fullmatch(r"\s*,?\s*and\s+(?:any )?", between) and _ends_list(text, hit)
+        listed = re.fullmatch(r"\s*,\s*", between) and _MORE_TO_COME.match(text[hit.end :])
+        if alternative or added or listed:
             settled[at] = replace(hit, denied=True)
     return settled
 
@@ -206,10 +218,15 @@ def _with_places(
             side, both = _nearest_side(sides, hit, start, end, reach[number])
             if not parts and hit.cue.means.isupper():
                 parts = carried_parts
-            if side is BodySide.UNKNOWN and (not _nearest_parts(text, hit, start, end, lexicon) or parts & LIMB_PARTS):
+            if side is BodySide.UNKNOWN and (
+                not _nearest_parts(text, hit, start, end, lexicon) or parts & LIMB_PARTS
+            ):
                 side = carried_side
             placed.append(replace(hit, parts=parts, side=side, both_named=both))
-            carried_parts, carried_side = (parts or carried_parts), (side if side is not BodySide.UNKNOWN else carried_side)
+            carried_parts, carried_side = (
+                (parts or carried_parts),
+                (side if side is not BodySide.UNKNOWN else carried_side),
+            )
         last = [hit for hit in placed if hit.cue.means.isupper()] or last
         yield from placed
 
@@ -222,7 +239,11 @@ def _reaches(
     for number in range(len(clauses)):
         start, end = clauses[number].start, clauses[number].end
         before = number - 1
-        while before >= 0 and before not in by_clause and _parts(text, clauses[before].start, clauses[before].end, lexicon):
+        while (
+            before >= 0
+            and before not in by_clause
+            and _parts(text, clauses[before].start, clauses[before].end, lexicon)
+        ):
             start, before = clauses[before].start, before - 1
         after = number + 1
         while (
@@ -243,10 +264,11 @@ def _parts(text: str, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
 
 
 def _nearest_parts(text: str, hit: Hit, start: int, end: int, lexicon: Lexicon) -> frozenset[str]:
-    """Parts before the hit and in it; else those after it. English says the part behind a noun: "numbness in my arm"."""
+    """Parts before the hit and in it, else those after it; in English behind a noun: "numbness in my arm"."""
     before = _parts(text, start, hit.end, lexicon)
     behind = lexicon is not KOREAN and re.match(
-        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b", text[hit.end :]
+        r"\s*(?:feeling |sensation |of |in |on |down |from |at all )*(?:in|of|on|down|from|my|the)\b",
+        text[hit.end :],
     )
     if behind and (named := _parts(text, hit.end, max(end, hit.end + _NEXT_WORDS), lexicon)):
         return named

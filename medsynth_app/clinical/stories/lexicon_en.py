@@ -13,17 +13,17 @@ from medsynth_app.clinical.stories.cues import Lexicon, cues, parts, read_tables
 
 _REWRITES = (
     (r"[’`]", "'"),
-    (r"\b(?:can't|cant|cannot|can not|couldn't|could not)(?: (?:even|properly|really|always|quite))?(?: be able to)?\b",
-     "cannot"),
+    (r"\b(?:can't|cant|cannot|can not|couldn't|could not)(?: (?:even|properly|really|always|quite))?"
+     r"(?: be able to)?\b", "cannot"),
     (r"\b(?:can|could) (?:no longer|hardly|barely|not)\b", "cannot"),
-    (r"\b(?:am|is|are|was|were|been|being|'m|become|became)? ?(?:unable|not able|no longer able|incapable) (?:to|of)\b",
-     " cannot"),
+    (r"\b(?:am|is|are|was|were|been|being|'m|become|became)? ?(?:unable|not able|no longer able|incapable)"
+     r" (?:to|of)\b", " cannot"),
     (r"\b(?:have |has |had |'ve )?(?:lost|losing|loses) the ability to\b", "cannot"),
     (r"\b(?:no longer|do not any more|do not)(?= (?:understand|recogni[sz]e|know|remember|make sense))", "cannot"),
     (r"\b(?:don't|doesn't|didn't|does not|do not)(?= (?:understand|recogni[sz]e|know|remember))", "cannot"),
     (r"\bno longer (?=understand|read|write|find|speak|recogni[sz]e|smell|feel|see|hear)", "cannot "),
-    (r"\b(?:very |so |really |too |increasingly )?(?:hard|difficult|a struggle|impossible) (?:for me |for him |for her )?to\b",
-     "trouble"),
+    (r"\b(?:very |so |really |too |increasingly )?(?:hard|difficult|a struggle|impossible)"
+     r" (?:for me |for him |for her )?to\b", "trouble"),
     (r"\b(?:difficulty|difficulties|troubles?|struggl(?:e|es|ing|ed)|problems?|issues?|a hard time)"
      r"(?: (?:with|in|to|when))?\b", "trouble"),
     (r"\bforgot(?:ten)? how to\b", "cannot"),
@@ -44,10 +44,11 @@ def rewritten(text: str) -> str:
 
 
 _LIGHT = (
-    r"(?:any|a|an|the|my|his|her|more|other|real|bad|kind of|sort of|have|has|had|having|get|gets|getting|got|feel|feeling"
+    r"(?:any|a|an|the|my|his|her|more|other|real|bad|kind of|sort of|have|has|had|having|get|gets|getting|got"
+    r"|feel|feeling"
     r"|feels|felt|seem|be|been|being|am|is|are|was|were|i|he|she|it|to|of|in|with|from|for|suffer(?:ed|ing)?|experience[ds]?"
-    r"|experiencing|notice[ds]?|ever|really|very|at all|all|further|history|signs?|symptoms?|trouble|episodes?|previous|new|recent"
-    r"|sense|see|lose|lost|also|particularly|there|actually|both|either|too|so|that|yet)"
+    r"|experiencing|notice[ds]?|ever|really|very|at all|all|further|history|signs?|symptoms?|trouble|episodes?|previous"
+    r"|new|recent|sense|see|lose|lost|also|particularly|there|actually|both|either|too|so|that|yet)"
 )
 
 _TABLES = read_tables("en")
@@ -65,21 +66,28 @@ ENGLISH = Lexicon(
         r"|\s*:\s*(?:no|none|denied)\b|\s+(?:reading |swallowing |speaking |at all )*gives? me no\b)"
     ),
     well_after=re.compile(
-        r"^(?:\s+(?:is|are|was|were|feels?|seems?|stays?|remains?|works?|gives?|in (?:my|the|both)\b.{0,14}\bis|of (?:my|the)\b.{0,14}\bis"
-        r"|on (?:the|that)\b.{0,12}\bis))*\s*(?:still |perfectly |quite |all |completely |pretty |just |me |very |absolutely )*"
-        r"(?:fine|normal|ok|okay|good|intact|unaffected|perfect|alright|all right|well|strong|no trouble|not affected|unchanged|everything"
+        r"^(?:\s+(?:is|are|was|were|feels?|seems?|stays?|remains?|works?|gives?"
+        r"|in (?:my|the|both)\b.{0,14}\bis|of (?:my|the)\b.{0,14}\bis"
+        r"|on (?:the|that)\b.{0,12}\bis))*\s*"
+        r"(?:still |perfectly |quite |all |completely |pretty |just |me |very |absolutely )*"
+        r"(?:fine|normal|ok|okay|good|intact|unaffected|perfect|alright|all right|well|strong|no trouble"
+        r"|not affected|unchanged|everything"
         r"|excellent|clear)\b"
     ),
     same_again=re.compile(r"\b(?:too|also|as well|does too|the same|so does|so is|either)\b"),
     filler=re.compile(
-        r"\b(?:i|me|my|he|she|it|they|have|has|had|am|is|are|was|were|be|been|the|a|an|of|to|in|on|for|since|about|over|past|few|it all|"
-        r"began|started|with|weeks?|months?|days?|years?|times?|every|now|then|just|only|this|last|says?|said|that|wife|husband|daughter|"
-        r"son|mother|father|doctor|noticed|reports?|apart|from|feel|well|day|mornings?|evenings?|comes?|goes?|worse|better|and|than|it was)\b"
+        r"\b(?:i|me|my|he|she|it|they|have|has|had|am|is|are|was|were|be|been|the|a|an|of|to|in|on|for|since"
+        r"|about|over|past|few|it all|"
+        r"began|started|with|weeks?|months?|days?|years?|times?|every|now|then|just|only|this|last"
+        r"|says?|said|that|wife|husband|daughter|"
+        r"son|mother|father|doctor|noticed|reports?|apart|from|feel|well|day|mornings?|evenings?|comes?"
+        r"|goes?|worse|better|and|than|it was)\b"
     ),
 )
 """English."""
 
 DENIED_BEFORE = re.compile(
-    rf"\b(?:no|not|never|without|den(?:y|ies|ied)|denying|neither|nor|none|free of|absence of|nothing wrong with|any more)\s+(?:{_LIGHT}\s+)*$"
+    r"\b(?:no|not|never|without|den(?:y|ies|ied)|denying|neither|nor|none|free of|absence of"
+    rf"|nothing wrong with|any more)\s+(?:{_LIGHT}\s+)*$"
 )
 """What stands before an English cue that is denied, up to its very start."""

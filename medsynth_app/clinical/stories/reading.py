@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from medsynth_app.clinical.free_text.korean import is_korean, letters, ngrams, normalise
-from medsynth_app.clinical.free_text.phrase_index import LONGEST_PHRASE, PhraseIndex
+from medsynth_app.clinical.free_text.phrase_index import PhraseIndex
 from medsynth_app.clinical.intake.form import Onset
 from medsynth_app.clinical.knowledge.side_words import BodySide, mentioned_side
 from medsynth_app.clinical.stories.course import Course, said_course
@@ -25,6 +25,8 @@ from medsynth_app.errors import InvalidValueError
 
 PRESENT, DENIED = "present", "denied"
 CUE_CONFIDENCE, CARRIED_CONFIDENCE = 0.9, 0.75
+
+
 @dataclass(frozen=True)
 class LookupFloor:
     """What a look-up in the phrase index must reach to be taken at all.
@@ -44,6 +46,9 @@ WHOLE_SENTENCE = LookupFloor(0.58, 0.32)
 REST_OF_SENTENCE = LookupFloor(0.66, 0.42)
 """Beside complaints that were understood, a few words more must be surer to count as another one."""
 LONGEST_STORY = 4000
+LONGEST_SENTENCE = 400
+LONGEST_LOOKUP = 120
+"""Longer stretches are no single phrase, and looking one up costs seconds."""
 _ANY_SEIZURE = frozenset({"seizure_unspecified", "seizure_gtc"})
 _SENTENCE_END = re.compile(r"(?<=[.!?;\n。…])\s+|\n+")
 
@@ -118,7 +123,7 @@ class StoryReader:
         lexicon = KOREAN if is_korean(plain) else ENGLISH
         findings: list[Finding] = []
         strange: list[str] = []
-        for sentence in filter(None, (part.strip() for part in _SENTENCE_END.split(plain))):
+        for sentence in _sentences(plain):
             prepared = sentence if lexicon is KOREAN else rewritten(sentence)
             found, left = self._sentence(read_sentence(prepared, lexicon), lexicon)
             findings += found
@@ -153,20 +158,26 @@ class StoryReader:
         words = read.text[clause.start : clause.end].strip(" .,!?;:")
         lateral = hit.side in (BodySide.LEFT, BodySide.RIGHT)
         said = Said(
-            hit.cue.means, hit.parts, lateral, hit.both_named, read.text[clause.start : clause.end], hit.denied
+            hit.cue.means,
+            hit.parts,
+            lateral,
+            hit.both_named,
+            read.text[clause.start : clause.end],
+            hit.denied,
         )
         course = said_course(words).or_else(whole)
         for symptom in symptoms_of(said):
             if symptom in self._known:
                 side = hit.side if symptom in self._sided else BodySide.UNKNOWN
+                sure = CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE
+                state = DENIED if hit.denied else PRESENT
                 yield Finding(
-                    symptom, DENIED if hit.denied else PRESENT, side, course.onset, course.course,
-                    course.intensity, CUE_CONFIDENCE if symptom == hit.cue.means or hit.parts else CARRIED_CONFIDENCE, words,
-                )  # fmt: skip
+                    symptom, state, side, course.onset, course.course, course.intensity, sure, words
+                )
 
     def _looked_up(self, words: str, whole: Course, floor: LookupFloor) -> Finding | None:
         """A clause without a known wording, as the phrase index knows it; None below the floor."""
-        if not 2 <= len(words) <= LONGEST_PHRASE:  # noqa: PLR2004 - one letter is no phrase
+        if not 2 <= len(words) <= LONGEST_LOOKUP:  # noqa: PLR2004 - one letter is no phrase
             return None
         candidates = self._index.understand(words, limit=1).candidates
         if not candidates or candidates[0].score < floor.score:
@@ -176,15 +187,31 @@ class StoryReader:
         if likeness(words, best.matched) < floor.likeness:
             return None
         course = said_course(words).or_else(whole)
+        state = DENIED if best.negated and best.score < 1.0 else PRESENT
         return Finding(
-            best.symptom, DENIED if best.negated and best.score < 1.0 else PRESENT, best.side, course.onset, course.course,
-            course.intensity, round(best.score * 0.9, 3), words,
+            best.symptom, state, best.side, course.onset, course.course, course.intensity,
+            round(best.score * 0.9, 3), words,
         )  # fmt: skip
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """Sentences; one without an end is cut at a blank, so that no pattern runs over thousands of letters."""
+    for part in _SENTENCE_END.split(text):
+        rest = part.strip()
+        while len(rest) > LONGEST_SENTENCE:
+            cut = rest.rfind(" ", 1, LONGEST_SENTENCE)
+            cut = cut if cut > 0 else LONGEST_SENTENCE
+            yield rest[:cut].strip()
+            rest = rest[cut:].strip()
+        if rest:
+            yield rest
 
 
 def likeness(one: str, other: str) -> float:
     """Letter pieces that two phrases share, side words left out, 0 to 1 (Dice coefficient)."""
-    first, second = (ngrams(letters(re.sub(r"\W", "", mentioned_side(normalise(each)).rest))) for each in (one, other))
+    first, second = (
+        ngrams(letters(re.sub(r"\W", "", mentioned_side(normalise(each)).rest))) for each in (one, other)
+    )
     return 2.0 * len(first & second) / max(len(first) + len(second), 1)
 
 
@@ -203,8 +230,10 @@ def _silent_stretches(read: ReadSentence, heard: Collection[int]) -> Iterator[tu
 
 
 def _without_generic(rows: list[Finding]) -> list[Finding]:
-    """"A seizure" beside the seizure's own signs says nothing more."""
-    special = any(row.id.startswith("seizure_") and row.id not in _ANY_SEIZURE and row.state == PRESENT for row in rows)
+    """ "A seizure" beside the seizure's own signs says nothing more."""
+    special = any(
+        row.id.startswith("seizure_") and row.id not in _ANY_SEIZURE and row.state == PRESENT for row in rows
+    )
     return [row for row in rows if not (special and row.id == "seizure_unspecified" and row.state == PRESENT)]
 
 

@@ -43,14 +43,17 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def test_what_the_patient_says(client: TestClient, text: str, expected: list[tuple[str, str, str]]) -> None:
     found = understood(client, text)
     assert rows(found) == expected
-    first = [each["symptom"] for each in found["candidates"]][: min(3, len(expected))]
-    assert first == [row[0] for row in expected][:3]
+    assert [each["symptom"] for each in found["candidates"]][: min(3, len(expected))] == [
+        row[0] for row in expected
+    ][:3]
     if not expected:
         assert (found["candidates"], found["not_understood"]) == ([], [text])
 
 
 def test_onset_and_course_are_kept(client: TestClient) -> None:
-    row = understood(client, "Since March my right arm is getting weaker, worse in the mornings")["findings"][0]
+    row = understood(client, "Since March my right arm is getting weaker, worse in the mornings")["findings"][
+        0
+    ]
     assert (row["id"], row["onset"], row["course"]) == ("arm_weakness", "months", ["worse", "in_the_morning"])
     assert understood(client, "며칠 전부터 왼쪽 다리에 힘이 없어요")["findings"][0]["onset"] == "days"
 
@@ -66,8 +69,10 @@ def test_two_eyes_or_one_is_asked_back_with_answers(client: TestClient) -> None:
 
 def test_a_missing_side_is_asked_for(client: TestClient) -> None:
     question = understood(client, "my arm is weak")["questions"][0]
-    sides = [each["side"] for each in question["choices"]]
-    assert (question["kind"], sides) == ("which_side", ["left", "right", "both"])
+    assert (question["kind"], [each["side"] for each in question["choices"]]) == (
+        "which_side",
+        ["left", "right", "both"],
+    )
 
 
 def test_a_long_story_is_read_and_an_endless_one_is_refused(client: TestClient) -> None:

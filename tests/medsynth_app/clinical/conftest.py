@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import pwd
 import shutil
@@ -17,6 +18,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from medsynth_app.clinical.database.engine import Database
+from medsynth_app.clinical.intake.form import Onset
+from medsynth_app.clinical.intake.red_flags import RedFlag
 from medsynth_app.clinical.knowledge.lesion_library import LesionLibrary, mirror_order
 from medsynth_app.clinical.knowledge.symptom_model import (
     LateralityRule,
@@ -175,6 +178,23 @@ def clinic(engine_name: str, new_database_url: Callable[..., str], seeded_url: s
 def definitions() -> dict[str, SymptomDefinition]:
     """The knowledge base as the score takes it, from the seed file."""
     return load_symptom_definitions(SEED_FOLDER / "symptoms.csv")
+
+
+@pytest.fixture(scope="session")
+def shipped_flags() -> tuple[RedFlag, ...]:
+    """The urgent signs of the seed file."""
+    with (SEED_FOLDER / "red_flags.csv").open(encoding="utf-8", newline="") as stream:
+        return tuple(
+            RedFlag(
+                row["id"],
+                tuple(filter(None, row["all_of"].split(";"))),
+                tuple(Onset(each) for each in filter(None, row["onset"].split(";"))),
+                row["rapidly_worse"] == "1",
+                row["text_en"],
+                row["text_ko"],
+            )
+            for row in csv.DictReader(stream)
+        )
 
 
 # ---------------------------------------------------------- a toy knowledge base and a toy library for the score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def rows(words: Repository, text: str) -> list[tuple[str, str, str]]:
          [("seizure_unspecified", "denied", "unknown"), ("seizure_focal_motor", "present", "left")]),
         ("no headache, nausea or vomiting",
          [("headache", "denied", "unknown"), ("nausea_vomiting", "denied", "unknown")]),
-        ("my left arm is weak, the leg too", [("arm_weakness", "present", "left"), ("leg_weakness", "present", "left")]),
+        ("my left arm is weak, the leg too",
+         [("arm_weakness", "present", "left"), ("leg_weakness", "present", "left")]),
     ],
 )  # fmt: skip
 def test_scope_of_a_denial(words: Repository, text: str, expected: list[tuple[str, str, str]]) -> None:
@@ -66,4 +68,13 @@ def test_scope_of_a_denial(words: Repository, text: str, expected: list[tuple[st
 def test_every_wording_of_the_knowledge_base_is_present(words: Repository) -> None:
     # every twelfth of 2,850: a synonym names a complaint, so none may be read as its denial
     for synonym in words.synonyms()[::12]:
-        assert not [each for each in words.read_story(synonym.text).findings if each.state == "denied"], synonym
+        assert not [each for each in words.read_story(synonym.text).findings if each.state == "denied"], (
+            synonym
+        )
+
+
+@pytest.mark.parametrize("text", ["가나다라" * 1000, "나무 " * 1300, "lorem ipsum " * 330, "왼쪽 " * 1300])
+def test_an_endless_text_is_answered_in_time(words: Repository, text: str) -> None:
+    started = time.process_time()
+    assert words.read_story(text[:4000].strip()).findings == ()
+    assert time.process_time() - started < 10.0
