@@ -21,16 +21,17 @@ from lib.catalogue import (
     synthesis_weights,
 )
 from lib.clinical_service import ClinicalService
-from lib.datastore import CaseDatastore
+from lib.datastore import OWN_FOLDER, CaseDatastore
 from lib.inference import run_inference
 from lib.processes import die_with_server, remember_server
-from lib.publication import noting_publication, on_behalf
+from lib.publication import note_unknown_weights, noting_publication, on_behalf
 from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
 from lib.server.folder_lock import hold_folder
 from lib.server.hardening import harden
 from lib.settings import Settings
 from lib.thumbnails import CaseThumbnails
+from lib.training_runs import TrainingRuns
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
@@ -126,6 +127,7 @@ class MedSynthApp(MONAILabelApp):
         store = self.datastore()
         assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
         self.folder_lock = hold_folder(store.root)
+        self._note_broken_off()
         remember_server()
         super().on_init_complete()
         self.clinic.start()
@@ -145,6 +147,19 @@ class MedSynthApp(MONAILabelApp):
         store = self.datastore()
         assert isinstance(store, (AuditedCases, AuditedDicomCases))  # noqa: S101 - made above
         return store.audit
+
+    @property
+    def training_runs(self) -> TrainingRuns:
+        """The notes of which trainings are under way, or were broken off."""
+        store = self.datastore()
+        assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
+        return TrainingRuns(store.root / OWN_FOLDER / "trainings")
+
+    def _note_broken_off(self) -> None:
+        for run in self.training_runs.notice_broken_off():
+            self.audit.record("training.broken_off", model=run.model, started_by=run.user)
+        for name, network in self.networks().items():
+            note_unknown_weights(self.audit, network.paths[0], name)
 
     def _note_restored(self, model: str) -> None:
         self.audit.record("model.restored", model=SEGMENTATION, sha256=model)
@@ -183,5 +198,5 @@ class MedSynthApp(MONAILabelApp):
         model = str(request.get("model", ""))
         network = self.networks().get(model)
         weights = network.paths[0] if network else None
-        with on_behalf(request), noting_publication(self.audit, weights, model):
+        with on_behalf(request), self.training_runs.running(request), noting_publication(self.audit, weights, model):
             return super().train(request)
