@@ -22,11 +22,11 @@ from lib.catalogue import (
     synthesis_weights,
 )
 from lib.clinical_service import ClinicalService
-from lib.datastore import CaseDatastore
+from lib.datastore import OWN_FOLDER, CaseDatastore
 from lib.inference import run_inference
 from lib.infers.correction import CorrectionInferTask
 from lib.processes import die_with_server, remember_server
-from lib.publication import noting_publication, on_behalf
+from lib.publication import note_unknown_weights, noting_publication, on_behalf
 from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
 from lib.server.folder_lock import hold_folder
@@ -35,6 +35,7 @@ from lib.server.stopping import Stopping
 from lib.server.temporary_folder import TemporaryFolder
 from lib.settings import Settings
 from lib.thumbnails import CaseThumbnails
+from lib.training_runs import TrainingRuns
 from monailabel.config import settings as monailabel_settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
@@ -130,6 +131,7 @@ class MedSynthApp(MONAILabelApp):
         store = self.datastore()
         assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
         self.folder_lock = hold_folder(store.root)
+        self._note_broken_off()
         remember_server()
         self._begin_to_serve()
         super().on_init_complete()
@@ -158,6 +160,19 @@ class MedSynthApp(MONAILabelApp):
         store = self.datastore()
         assert isinstance(store, (AuditedCases, AuditedDicomCases))  # noqa: S101 - made above
         return store.audit
+
+    @property
+    def training_runs(self) -> TrainingRuns:
+        """The notes of which trainings are under way, or were broken off."""
+        store = self.datastore()
+        assert isinstance(store, CaseDatastore)  # noqa: S101 - made above
+        return TrainingRuns(store.root / OWN_FOLDER / "trainings")
+
+    def _note_broken_off(self) -> None:
+        for run in self.training_runs.notice_broken_off():
+            self.audit.record("training.broken_off", model=run.model, started_by=run.user)
+        for name, network in self.networks().items():
+            note_unknown_weights(self.audit, network.paths[0], name)
 
     def _note_restored(self, model: str) -> None:
         self.audit.record("model.restored", model=SEGMENTATION, sha256=model)
@@ -199,5 +214,5 @@ class MedSynthApp(MONAILabelApp):
         model = str(request.get("model", ""))
         network = self.networks().get(model)
         weights = network.paths[0] if network else None
-        with on_behalf(request), noting_publication(self.audit, weights, model):
+        with on_behalf(request), self.training_runs.running(request), noting_publication(self.audit, weights, model):
             return super().train(request)

@@ -22,10 +22,10 @@ function chart(points) {
   return picture;
 }
 function show() {
-  const rows = record.rounds || [];
-  if (!rows.length) { place("chart").replaceChildren(element("p", {}, word("no_rounds"))); place("rounds-table").replaceChildren(); return; }
+  const rows = record.rounds || [], broken = (record.broken_off || []).map((run) => element("p", {}, `${word("broken_off")} ${run.model}, ${new Date(run.began * 1000).toLocaleString()}`));
+  if (!rows.length) { place("chart").replaceChildren(...broken, element("p", {}, word("no_rounds"))); place("rounds-table").replaceChildren(); return; }
   const points = rows.map((row) => ({ round: row.round, dice: mean(row.model_dice) })).filter((point) => point.dice !== null);
-  place("chart").replaceChildren(...(points.length ? [chart(points)] : []));
+  place("chart").replaceChildren(...broken, ...(points.length ? [chart(points)] : []));
   const cell = (value) => element("td", { class: "number" }, value === null || value === undefined ? "–" : typeof value === "number" ? (Number.isInteger(value) ? String(value) : value.toFixed(3)) : String(value));
   place("rounds-table").replaceChildren(
     element("thead", {}, element("tr", {}, ...["round", "labels", "before", "model_dice"].map((key) => element("th", { scope: "col" }, word(key))))),

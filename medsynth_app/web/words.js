@@ -32,7 +32,7 @@ const WORDS = {
   onset: ["Onset", "시작"], sudden: ["sudden", "갑자기"], days: ["days", "며칠"], weeks: ["weeks", "몇 주"], months: ["months", "몇 달"], years: ["years", "몇 년"],
   hospitals: ["Hospitals", "병원"], invented: ["The hospitals shipped with MedSynth are invented.", "MedSynth에 들어 있는 병원은 가상입니다."],
   generator: ["Generator", "생성기"], make: ["Generate", "생성"], making: ["Generating…", "생성하는 중…"], no_weights: ["no weights on this server", "이 서버에 가중치가 없음"],
-  no_rounds: ["No round yet.", "아직 라운드가 없습니다."], round: ["Round", "라운드"], labels: ["Labels", "라벨"], model_dice: ["Model Dice (validation)", "모델 Dice(검증)"],
+  no_rounds: ["No round yet.", "아직 라운드가 없습니다."], broken_off: ["A training was broken off, start it again:", "학습이 중단되었습니다. 다시 시작하세요:"], round: ["Round", "라운드"], labels: ["Labels", "라벨"], model_dice: ["Model Dice (validation)", "모델 Dice(검증)"],
   before: ["Dice before correction", "수정 전 Dice"], image: ["Input picture", "입력 그림"],
   download: ["Download {}", "내려받기 {}"], gallery: ["Made so far", "지금까지 만든 것"], course: ["Course, from the photograph onwards", "사진에서부터의 경과"],
   simulated: ["A simulation: nobody's lesion was seen to do this.", "시뮬레이션입니다. 실제 환자의 경과가 아닙니다."],

@@ -24,7 +24,7 @@ VIEWER_KEYS = (
 """Keys that viewers and MONAI Label add by themselves; no option, no warning."""
 SERVER_KEYS = (
     "model", "image", "label", "save_label", "label_tag", "device", "bundle_path", "model_filename",
-    "tracking_uri", "result_write_to_file", "case", "params", "upload", "started_by",
+    "tracking_uri", "result_write_to_file", "case", "params", "upload", "started_by", "run",
 )  # fmt: skip
 """Keys that only the server sets; what a client sends under them is dropped."""
 

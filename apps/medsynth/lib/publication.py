@@ -41,5 +41,15 @@ def noting_publication(audit: AuditTrail, weights: Path | None, model: str) -> I
         audit.record("model.published", model=model, sha256=after)
 
 
+def note_unknown_weights(audit: AuditTrail, weights: Path, model: str) -> None:
+    """At the start of the server: weights that are served and that no line of the audit knows are noted.
+
+    They were put there by hand, or by a training that was killed between publishing them and saying so.
+    """
+    digest = _digest(weights)
+    if digest and not audit.has(model=model, sha256=digest):
+        audit.record("model.found", model=model, sha256=digest)
+
+
 def _digest(path: Path | None) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else ""

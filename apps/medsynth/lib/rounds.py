@@ -21,6 +21,7 @@ from lib.background_worker import BackgroundWorker
 from lib.datastore import FINAL, KEY_VERSION, OWN_FOLDER, CaseDatastore
 from lib.model_history import ModelHistory
 from lib.scoring.agreement import score_submission
+from lib.training_runs import TrainingRuns
 from medsynth_app.active_learning.facts import FactsCache
 from medsynth_app.active_learning.leases import Lease, Leases
 from medsynth_app.active_learning.ranking import Pick
@@ -250,6 +251,7 @@ class AnnotationRounds:
                 for lease in sorted(held, key=lambda lease: lease.since)
             ],
             "background": {"labels_to_score": len(self.record.unscored()), **self.assessment.progress()},
+            "broken_off": [run.shown() for run in TrainingRuns(store.root / OWN_FOLDER / "trainings").broken_off()],
             "notice": RESEARCH_NOTICE,
         }
 

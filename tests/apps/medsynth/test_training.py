@@ -180,3 +180,11 @@ def test_killed_server_takes_its_training_along(start_server: Any, tmp_path: Pat
         gone, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     assert len(gone) == len(children)
+    again = start_server(tmp_path)
+    with again.process:
+        status = again.get("/train/").json()
+        assert (status["status"], status["broken_off"], status["request"]["model"]) == ("ERROR", True, MODEL)
+        assert "broken off" in status["details"][0]
+        assert [run["model"] for run in again.get("/medsynth/api/rounds").json()["broken_off"]] == [MODEL]
+        assert again.get("/medsynth/api/audit").json()["changes"][0]["action"] == "training.broken_off"
+        assert again.get("/train/", params={"check_if_running": "true"}).status_code == 404

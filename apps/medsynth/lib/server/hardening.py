@@ -133,7 +133,7 @@ def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
     routers = [
         info.build_router(app),
         infer.build_router(app, metrics),
-        train.build_router(app.trainers(), app.audit),
+        train.build_router(app.trainers(), app.audit, app.training_runs),
         activelearning.build_router(app.strategies(), app.datastore(), app.rounds),
         model.build_router(app.networks(), app.settings, app.audit),
         background.build_router(app.case_models(), app.audit),
