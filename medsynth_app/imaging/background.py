@@ -24,7 +24,7 @@ NOISE_DEVIATIONS = 8.0
 NOISE_SHARE = 0.02
 """Of the image's range: ringing beside an edge stays below it, tissue that is seen in any sequence does not."""
 FAINT_SHARE = 0.15
-"""Of the voxels that are not background, fainter than ``FAINT`` of the range: more than this is ringing. Brains have 0.05."""
+"""Of the voxels that are not background, fainter than ``FAINT`` of the range: more is ringing. Brains have 0.05."""
 FAINT = 0.005
 TINY = float(np.finfo(np.float32).tiny)
 QUIET_SHARE = 0.15
