@@ -141,7 +141,7 @@ class ConditionTable:
 
     def described(self) -> list[dict[str, Any]]:
         """Name, kind, default, meaning, range or choices of every condition."""
-        return [_described(option) for option in self.options]
+        return [described_option(option) for option in self.options]
 
 
 def parse_seed(value: object) -> int:
@@ -155,13 +155,22 @@ def parse_seed(value: object) -> int:
     return int(SEED.parse(value))
 
 
-def _described(option: Option) -> dict[str, Any]:
+UNITS = {"_mm": "mm", "_ml": "ml", "_t": "T", "_ms": "ms", "_deg": "degrees"}
+"""Ending of a condition's name -> its unit."""
+
+
+def described_option(option: Option) -> dict[str, Any]:
+    """A condition as the catalogue tells it: name, kind, default, description, and what it has of unit, choices,
+    minimum and maximum."""
     kind = type(option.default).__name__
     if isinstance(option, (VectorOption, OpenNumber)):
         kind = "numbers" if isinstance(option, VectorOption) else "float"
     record: dict[str, Any] = {
         "name": option.name, "kind": kind, "default": option.default, "description": option.description,
     }  # fmt: skip
+    unit = next((unit for ending, unit in UNITS.items() if option.name.endswith(ending)), None)
+    if unit:
+        record["unit"] = unit
     if option.choices:
         record["choices"] = list(option.choices)
     for name, limit in (("minimum", option.minimum), ("maximum", option.maximum)):

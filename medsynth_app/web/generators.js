@@ -32,6 +32,11 @@ export function wordsChanged() {
 }
 const chosen = () => rows[Number(place("row").value) || 0];
 const readyKinds = (row) => (row.kinds || []).filter((kind) => kind.ready !== false).map((kind) => kind.kind);
+// What a condition means, with its unit and range, as the catalogue tells it.
+function meaning({ description = "", unit, minimum, maximum }) {
+  const range = minimum === undefined && maximum === undefined ? "" : `${minimum ?? ""} – ${maximum ?? ""}`;
+  return [description, [range, unit].filter(Boolean).join(" ")].filter(Boolean).join("\n");
+}
 function field(condition, row) {
   const { name, default: value } = condition;
   const choices = condition.choices || [];
@@ -44,7 +49,8 @@ function field(condition, row) {
   } else if (typeof value === "boolean") input = element("input", { name, type: "checkbox", checked: value });
   else if (typeof value === "number") input = element("input", { name, type: "number", step: "any", placeholder: String(value) });
   else input = element("input", { name, placeholder: value === null || value === undefined || typeof value === "object" ? "" : String(value) });
-  return element("label", { title: condition.description || "" }, fieldName(name), input);
+  if (condition.minimum !== undefined && input.type === "number") Object.assign(input, { min: condition.minimum, max: condition.maximum });
+  return element("label", { title: meaning(condition) }, fieldName(name), input);
 }
 function show() {
   const row = chosen();

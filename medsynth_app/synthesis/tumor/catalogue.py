@@ -8,7 +8,10 @@ from typing import Any
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.labels import read_label_volume
 from medsynth_app.imaging.provenance.marking import SyntheticMark
+from medsynth_app.options import shown_options
+from medsynth_app.synthesis.conditions import described_option
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
+from medsynth_app.synthesis.tumor.condition_table import TIMING_FIELDS, TUMOR_OPTIONS, understood
 from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, TumorCase, generate_tumor_case
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import LABEL_NAMES, Modality
@@ -20,24 +23,26 @@ class TumorConditions:
     """The fields of ``TumorCaseRequest`` as conditions; some may be null or nested, which no option table can say."""
 
     def parse(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All conditions with their values.
+        """All conditions with their values; what viewers send back in odd forms is understood.
 
         Raises:
             InvalidValueError: unknown or impossible.
         """
         if "seed" in given:
             raise InvalidValueError("seed: is no condition of this generator")
-        return _without_seed(TumorCaseRequest.from_parameters(given))
+        return _without_seed(TumorCaseRequest.from_parameters(understood(given)))
 
     def shown(self) -> dict[str, Any]:
-        """What viewers can show: numbers and yes or no."""
-        defaults = _without_seed(TumorCaseRequest())
-        return {name: value for name, value in defaults.items() if isinstance(value, (int, float, bool))}
+        """MONAI Label's ``config``: choices as lists, what may stay open as an empty text."""
+        return shown_options(TUMOR_OPTIONS)
 
     def described(self) -> list[dict[str, Any]]:
-        """Name, kind and default; ``TumorCaseRequest`` says the rest."""
+        """Name, kind, default, meaning, unit, and range or choices of every condition."""
         defaults = _without_seed(TumorCaseRequest())
-        return [{"name": n, "kind": _kind(v), "default": v, "description": ""} for n, v in defaults.items()]
+        rows = [described_option(option) for option in TUMOR_OPTIONS]
+        # null says better than an empty text that the generator chooses
+        rows = [{**row, "default": defaults[row["name"]]} for row in rows]
+        return [{**row, "kind": "dict", "fields": TIMING_FIELDS} if row["name"] == "sequences" else row for row in rows]
 
 
 class TumorCaseGenerator:
@@ -71,7 +76,3 @@ def synthetic_case(case: TumorCase, mark: SyntheticMark) -> Synthetic:
 
 def _without_seed(request: TumorCaseRequest) -> dict[str, Any]:
     return {name: value for name, value in request.as_conditions().items() if name != "seed"}
-
-
-def _kind(value: object) -> str:
-    return "text or number" if value is None else type(value).__name__

@@ -221,7 +221,7 @@ class TumorCaseRequest:
         return conditions
 
 
-_RANGES = (
+_RANGES: tuple[tuple[str, float, float], ...] = (
     ("volume_ml", *VOLUME_LIMITS_ML),
     ("mass_effect", 0.0, 2.0),
     ("contrast_uptake", 0.0, 1.5),
@@ -233,6 +233,8 @@ _RANGES = (
     ("in_plane_resolution_mm", 0.5, 4.0),
     ("spacing_mm", 1.0, 3.0),
 )
+NUMBER_RANGES = {name: (low, high) for name, low, high in _RANGES}
+"""Condition -> smallest and largest value."""
 
 
 def _check_integer(name: str, value: object, low: int, high: int) -> None:

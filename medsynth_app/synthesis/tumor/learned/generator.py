@@ -23,6 +23,7 @@ from medsynth_app.imaging.labels import read_label_volume
 from medsynth_app.imaging.provenance.marking import SyntheticMark
 from medsynth_app.options import Option
 from medsynth_app.synthesis.anatomy.random_fields import stream
+from medsynth_app.synthesis.conditions import described_option
 from medsynth_app.synthesis.flow.samplers import flow
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.tumor.catalogue import TASK, TumorConditions, synthetic_case
@@ -85,8 +86,7 @@ class LearnedConditions(TumorConditions):
     def described(self) -> list[dict[str, Any]]:
         """One record a condition."""
         rows = [row for row in super().described() if row["name"] not in OF_THE_PHYSICS]
-        return [*rows, {"name": STEPS.name, "kind": "int", "default": STEPS.default, "description": STEPS.description,
-                        "minimum": STEPS.minimum, "maximum": STEPS.maximum}]  # fmt: skip
+        return [*rows, described_option(STEPS)]
 
 
 @dataclass(frozen=True)
