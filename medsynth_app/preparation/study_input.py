@@ -126,19 +126,21 @@ def study_of_case(case: CaseFiles) -> StudyInput:
     return StudyInput(case.name, series, case, notes=case.notes)
 
 
-def stacked(volumes: dict[str, Volume], modalities: Sequence[str]) -> Volume:
+def stacked(volumes: dict[str, Volume], modalities: Sequence[str], case: str = "") -> Volume:
     """Series on one grid as the channels of one image, (C, X, Y, Z) float32; what is missing is 0.
 
     Raises:
         InvalidValueError: they do not share a grid.
     """
     names = [m for m in modalities if m in volumes]
+    prefix = f"{case} " if case else ""
     first = volumes[names[0]]
     array = np.zeros((len(modalities), *first.spatial_shape[::-1]), np.float32).transpose(0, 3, 2, 1)
     for name in names:
         if not same_grid(first, volumes[name]):
             raise InvalidValueError(
-                f"{name}: its grid {volumes[name].spatial_shape} differs from {names[0]} {first.spatial_shape} in "
+                f"{prefix}{name}: its grid {volumes[name].spatial_shape} differs from {names[0]} "
+                f"{first.spatial_shape} in "
                 "shape or position; all sequences of a prepared case must share one grid"
             )
         array[list(modalities).index(name)] = volumes[name].array[0]

@@ -5,7 +5,6 @@ was left out told, or a refusal that names the reason.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from starlette.datastructures import UploadFile
 
 from medsynth_app.api.received_images import uploaded_images
 from medsynth_app.clinical.site.tumor_images import images_of_case
@@ -317,7 +315,8 @@ def test_evaluated(
     name: str, cases: dict[str, CaseFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the network finds does not matter here, and takes long.
-    monkeypatch.setattr(evaluation, "segment", lambda *_: SimpleNamespace(labels=np.roll(HEAD.labels, 1, axis=0)))
+    answer = SimpleNamespace(labels=np.roll(HEAD.labels, 1, axis=0), warnings=())
+    monkeypatch.setattr(evaluation, "segment", lambda *_: answer)
     model = load_weights(server_tests.write_tiny_weights(tmp_path / "w.safetensors"))
     plain = server_tests.write_nifti(tmp_path / "l.nii.gz", ROWS[name].expected, HEAD.affine)
     found, expected = (
@@ -335,8 +334,7 @@ def test_evaluated(
 def test_cross_checked(name: str, cases: dict[str, CaseFiles], tmp_path: Path) -> None:
     path = ROWS[name].file(tmp_path, name)
     image = cases[name].sequences["t1"]
-    files = {"image": UploadFile(io.BytesIO(image.read_bytes()), filename=image.name),
-             "label": UploadFile(io.BytesIO(path.read_bytes()), filename=path.name)}  # fmt: skip
+    files = {"image": image, "label": path}
     for found in (uploaded_images(None, None, files), images_of_case(cases[name], path, "final")):
         np.testing.assert_array_equal(found.labels, ROWS[name].expected)
         assert said(found.notes, ROWS[name])

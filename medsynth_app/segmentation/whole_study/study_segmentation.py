@@ -222,7 +222,7 @@ def _segment_prepared(
     study: StudyInput, seen: SeenStudy, network: nn.Module, modalities: Sequence[str],
     configuration: InferenceConfiguration, reference: str | None, doubt: bool, stages: Stages,
 ) -> StudySegmentation:  # fmt: skip
-    volume = stacked(seen.volumes, modalities)
+    volume = stacked(seen.volumes, modalities, study.name)
     with stages.stage("segment"):
         result = segment(volume, network, configuration, modalities)
         map_of_doubt = _doubt_of(volume, network, modalities, configuration) if doubt else None

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from medsynth_app.clinical import assessment
+from medsynth_app.clinical.site.located_cache import ContentCache
 from medsynth_app.imaging.atlas.atlas import Atlas
 from medsynth_app.imaging.atlas.brain_regions import Side
 from medsynth_app.imaging.atlas.registration import register_to_atlas
@@ -103,6 +104,7 @@ def test_an_empty_mask_is_not_assessable_and_no_defect(send: Callable[..., Any])
 
 
 def test_thick_slices_are_not_assessable(send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ContentCache, "get", lambda *_: None)  # not what an earlier test registered
     monkeypatch.setattr(assessment, "register_to_atlas", register_to_atlas)
 
     def thick(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +122,7 @@ def test_a_registration_that_takes_too_long_is_not_assessable(
     def impatient(volume: Any, labels: Any, configuration: Any) -> Any:
         return register_to_atlas(volume, labels, replace(configuration, time_limit_seconds=0.0))
 
+    monkeypatch.setattr(ContentCache, "get", lambda *_: None)  # not what an earlier test registered
     monkeypatch.setattr(assessment, "register_to_atlas", impatient)
     answer = send()
     assert answer.status_code == 200

@@ -78,7 +78,7 @@ def test_a_database_full_of_garbage_is_one_fault(served: Path) -> None:
     status, output = doctor("--studies", str(served))
     assert status == 1
     assert "server whole, 3 records" in output
-    assert "clinic: record None: it cannot be read: DatabaseError" in output
+    assert "clinic: record None: it cannot be read: OverloadedError" in output
 
 
 @pytest.mark.parametrize(
