@@ -120,6 +120,8 @@ class CaseDatastore(LocalDatastore):
         self._looking = threading.Lock()
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
+        if not read_only:
+            _check_writable(root)
         self._journal = ChangeJournal(root, root / OWN_FOLDER / "changes")
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
         if not read_only:
@@ -765,6 +767,19 @@ class _Locked:
         finally:
             self.lock.release()
             self.datastore._mutex.release()
+
+
+def _check_writable(root: Path) -> None:
+    """Labels, their versions and the audit are kept in the studies folder.
+
+    Raises:
+        InvalidValueError: it is there and cannot be written to.
+    """
+    if root.is_dir() and not os.access(root, os.W_OK | os.X_OK):
+        raise InvalidValueError(
+            f"studies: the folder {root.name!r} is read-only; labels and the audit are kept in it: make it writable for "
+            "the server's user, or serve a writable folder with links to its cases"
+        )
 
 
 def _put_back(rows: dict[str, Any], name: str, before: Any) -> None:
