@@ -777,8 +777,8 @@ def _check_writable(root: Path) -> None:
     """
     if root.is_dir() and not os.access(root, os.W_OK | os.X_OK):
         raise InvalidValueError(
-            f"studies: the folder {root.name!r} is read-only; labels and the audit are kept in it: make it writable for "
-            "the server's user, or serve a writable folder with links to its cases"
+            f"studies: the folder {root.name!r} is read-only; labels and the audit are kept in it: make it writable "
+            "for the server's user, or serve a writable folder with links to its cases"
         )
 
 
