@@ -67,11 +67,15 @@ class AuditTrail:
 
     def has(self, **facts: Any) -> bool:
         """Whether a change with these facts was noted."""
+        return bool(self.find(**facts))
+
+    def find(self, **facts: Any) -> list[dict[str, Any]]:
+        """All changes with these facts, oldest first."""
         if not self.path.is_file():
-            return False
+            return []
         with open(self.path, "rb") as file:
-            rows = (_parsed(line) for line in file)
-            return any(row is not None and facts.items() <= row.items() for row in rows)
+            rows = [_parsed(line) for line in file]
+        return [row for row in rows if row is not None and all(row.get(k) == v for k, v in facts.items())]
 
     def head(self) -> str:
         """Hash of the newest line; 64 zeros where nothing was noted."""

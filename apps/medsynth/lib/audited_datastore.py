@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.datastore import OWN_FOLDER, CaseDatastore
+from lib.datastore import OWN_FOLDER, SENDING, CaseDatastore
 from lib.dicom_datastore import DicomCaseDatastore
 from medsynth_app.audit import AuditTrail
 
@@ -26,7 +26,10 @@ class _Audited(CaseDatastore):
         self.audit.record(action, case=case, **facts, change=change)
 
     def _is_noted(self, change: str) -> bool:
-        return self.audit.has(change=change)
+        rows = self.audit.find(change=change)
+        if any(row["action"] != SENDING for row in rows):
+            return True
+        return any(self._has_arrived(str(row.get("segmentation", ""))) for row in rows)
 
 
 class AuditedCases(_Audited):

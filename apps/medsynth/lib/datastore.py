@@ -69,6 +69,8 @@ CASE_FOLDER_ORIGIN = "case folder"
 KEY_ORIGIN = "origin"
 KEY_VERSION = "version"
 KEY_WARNINGS = "warnings"
+SENDING = "label.sending"
+"""In the audit: a label is about to be sent to another server; what came of it is the next line of that change."""
 FINAL = DefaultLabelTag.FINAL.value
 TAG_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG_RULE = "must be 1 to 64 letters, digits, '_' and '-'"
@@ -94,10 +96,12 @@ class _Step:
     Attributes:
         change: how it is put back.
         facts: what the audit says of it beside its action.
+        is_sent: another server has it for good: what is left to do here cannot undo it any more.
     """
 
     change: Change
     facts: dict[str, Any] = field(default_factory=dict)
+    is_sent: bool = False
 
 
 class CaseDatastore(LocalDatastore):
@@ -124,6 +128,8 @@ class CaseDatastore(LocalDatastore):
         self._looking = threading.Lock()
         self._counts: dict[str, Any] = {"total": 0, "completed": 0, "label_tags": {}}
         self.versions = LabelVersions(root / OWN_FOLDER / "versions")
+        if not read_only:
+            _check_writable(root)
         self._journal = ChangeJournal(root, root / OWN_FOLDER / "changes")
         self.final_labels = FinalLabels(root, root / OWN_FOLDER, read_only)
         super().__init__(str(root), extensions=[f"*{e}" for e in IMAGE_ENDINGS], auto_reload=False)
@@ -694,8 +700,13 @@ class CaseDatastore(LocalDatastore):
             with self._journal.change([*paths, index]) as change:
                 step = _Step(change, dict(facts))
                 yield step
-                self._write_index()
-                self._note(action, image_id, change.identifier, step.facts)
+                try:
+                    self._write_index()
+                    self._note(action, image_id, change.identifier, step.facts)
+                except OSError as error:
+                    if not step.is_sent:
+                        raise
+                    logger.error("a change that was sent is not noted here: %s", type(error).__name__)
         except BaseException:
             _put_back(self._datastore.objects, image_id, before[0])
             _put_back(self._studies, image_id, before[1])
@@ -709,6 +720,10 @@ class CaseDatastore(LocalDatastore):
         """Whether a change that a dead process left came to its last step."""
         return False
 
+    def _has_arrived(self, segmentation: str) -> bool:
+        """Whether another server has a label whose sending a dead process had begun."""
+        return False
+
     def _after_undone(self) -> None:
         """A dead process' change was undone, perhaps a case that came or went: read index and folder again."""
         self._config_ts = 0
@@ -718,8 +733,11 @@ class CaseDatastore(LocalDatastore):
     def _finish_broken_off(self) -> None:
         """A server that was killed in a change: what it left is finished or undone (see ``_Locked``)."""
         if self._journal.left():
-            with self._changing(writes_index=False):
-                pass
+            try:
+                with self._changing(writes_index=False):
+                    pass
+            except MedSynthError as error:
+                logger.error("what a killed server left half done waits for the next change: %s", error.message)
             self.refresh()
 
     def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
@@ -792,6 +810,19 @@ class _Locked:
         finally:
             self.lock.release()
             self.datastore._mutex.release()
+
+
+def _check_writable(root: Path) -> None:
+    """Labels, their versions and the audit are kept in the studies folder.
+
+    Raises:
+        InvalidValueError: it is there and cannot be written to.
+    """
+    if root.is_dir() and not os.access(root, os.W_OK | os.X_OK):
+        raise InvalidValueError(
+            f"studies: the folder {root.name!r} is read-only; labels and the audit are kept in it: make it writable "
+            "for the server's user, or serve a writable folder with links to its cases"
+        )
 
 
 def _put_back(rows: dict[str, Any], name: str, before: Any) -> None:

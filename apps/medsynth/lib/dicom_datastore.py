@@ -21,17 +21,21 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from monailabel.config import settings as monailabel_settings
+from monailabel.datastore.local import DataModel
 from monailabel.utils.others.generic import md5_digest
 from pydicom import dcmread
 
 from lib.datastore import (
     CASE_FOLDER_ORIGIN,
     FINAL,
+    KEY_ORIGIN,
     KEY_VERSION,
     LABEL_ENDING,
     OWN_FOLDER,
+    SENDING,
     CaseDatastore,
     _segment_names,
+    _Step,
     check_tag,
     with_warnings,
 )
@@ -44,7 +48,7 @@ from medsynth_app.errors import (
     OverloadedError,
     UnsupportedKindError,
 )
-from medsynth_app.files import whole_file
+from medsynth_app.files import file_digest, whole_file
 from medsynth_app.imaging.dicom.segmentation_object import (
     newest_segmentation,
     segmentation_label,
@@ -303,22 +307,40 @@ class DicomCaseDatastore(CaseDatastore):
         if not labels.any():
             return super().save_label(image_id, label_filename, label_tag, label_info)
         label_info = with_warnings(label_info, submitted)
-        self._store_segmentation(image_id, labels, image.affine)
-        version = self._keep_version(image_id, labels, image.affine, label_info)
-        (self.root / "labels" / FINAL / f"{image_id}{LABEL_ENDING}").unlink(missing_ok=True)
+        with self._changing(writes_index=False):
+            model = self._model(image_id)
+            paths = [self._label_path(image_id, FINAL), *self._coming_versions(image_id, FINAL)]
+            with self._whole(image_id, paths, "label.stored", tag=FINAL) as step:
+                version = self._keep_version(image_id, labels, image.affine, label_info)
+                paths[0].unlink(missing_ok=True)
+                info = {
+                    **version.info, "ts": int(version.seconds), "name": paths[0].name, KEY_ORIGIN: CASE_FOLDER_ORIGIN,
+                    "author": version.author, KEY_VERSION: version.number,
+                }  # fmt: skip
+                model.labels[FINAL] = DataModel(ext=LABEL_ENDING, info=info)
+                self._write_index()
+                self._store_segmentation(image_id, labels, image.affine, step)
         self.refresh()
-        author = {"author": version.author, KEY_VERSION: version.number, "ts": int(version.seconds)}
-        self.update_label_info(image_id, FINAL, {**label_info, **author})
         return image_id
 
-    def _store_segmentation(self, image_id: str, labels: np.ndarray, affine: np.ndarray) -> None:
+    def _store_segmentation(self, image_id: str, labels: np.ndarray, affine: np.ndarray, step: _Step) -> None:
+        """Send it, last of all: what the server has taken cannot be taken back."""
         images = self._images(self._listed[image_id])
         with tempfile.TemporaryDirectory(prefix="medsynth-") as folder:
             target = Path(folder) / "segmentation.dcm"
             write_segmentation(labels, affine, images, target, "MedSynth label", automatic=False)
             uid = str(dcmread(target, stop_before_pixels=True).SeriesInstanceUID)
+            step.facts |= {"segmentation": uid, "sha256": file_digest(target, "sha256")}
+            self._note(SENDING, image_id, step.change.identifier, step.facts)
             self._archive.store([target])
-        write_label(labels, affine, self._label_cache(uid))
+        step.is_sent = True
+        try:
+            write_label(labels, affine, self._label_cache(uid))
+        except OSError as error:
+            logger.warning("a label is fetched again when it is needed: %s", type(error).__name__)
+
+    def _has_arrived(self, segmentation: str) -> bool:
+        return segmentation in {found.uid for found in self._archive.segmentations().values()}
 
     def _take_up_versions(self) -> None:
         """Nothing: the final labels are on the server."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,10 +17,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import requests
+from lib.audited_datastore import AuditedDicomCases
 from lib.dicom_datastore import DicomCaseDatastore
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
+from medsynth_app.audit import AuditTrail
 from medsynth_app.errors import InvalidValueError, NotFoundError, OverloadedError
 from medsynth_app.imaging.dicom.segmentation_object import EmptySegmentationError, read_segmentation
 from medsynth_app.imaging.dicom.sequence_mapping import parse_sequence_mapping
@@ -173,6 +178,67 @@ def test_labels_are_segmentation_objects_on_the_server(
     )
     with pytest.raises(InvalidValueError, match="DICOM SEG on the DICOMweb server; delete it there"):
         other.remove_label(first["t1ce"], "final")
+
+
+def audited(archive: Orthanc, folder: Path) -> AuditedDicomCases:
+    return AuditedDicomCases(archive.url, parse_sequence_mapping(""), cache=folder / "cache")
+
+
+@pytest.mark.parametrize("line", ["label.sending", "label.stored"])
+def test_a_label_that_meets_a_full_disk_is_on_both_sides_or_on_none(
+    archive: Orthanc, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    uid = send(archive, small_case(build, tmp_path), tmp_path / "a").series_uids["flair"]
+    label = build.nifti(tmp_path / "l.nii.gz", build.head((20, 22, 12), 1).labels, build.affine((20, 22, 12)))
+    datastore, record = audited(archive, tmp_path), AuditTrail.record
+
+    def full(trail: AuditTrail, action: str, **facts: Any) -> None:
+        if action == line:
+            raise OSError(errno.ENOSPC, "no room")
+        record(trail, action, **facts)
+
+    monkeypatch.setattr(AuditTrail, "record", full)
+    if line == "label.sending":
+        with pytest.raises(OSError, match="no room"):
+            datastore.save_label(uid, str(label), "final", {"client_id": "me"})
+    else:
+        datastore.save_label(uid, str(label), "final", {"client_id": "me"})
+    monkeypatch.undo()
+    expected = 0 if line == "label.sending" else 1
+    for store in (datastore, audited(archive, tmp_path)):
+        store.refresh()
+        assert len(archive.series(Modality="SEG")) == store.status()["completed"] == expected
+        assert len(store.label_versions(uid)) == len(store.audit.find(action="label.sending")) == expected
+
+
+@pytest.mark.parametrize(("killed_at", "expected"), [("store", 0), ("_note", 1)])
+def test_a_server_killed_while_it_sends_a_label_knows_afterwards_whether_it_arrived(
+    archive: Orthanc, build: Any, tmp_path: Path, killed_at: str, expected: int
+) -> None:
+    uid = send(archive, small_case(build, tmp_path), tmp_path / "a").series_uids["flair"]
+    label = build.nifti(tmp_path / "l.nii.gz", build.head((20, 22, 12), 1).labels, build.affine((20, 22, 12)))
+    datastore = audited(archive, tmp_path)
+
+    def killed(*_: Any) -> None:
+        os._exit(9)
+
+    def work() -> None:
+        note = datastore._note
+        if killed_at == "store":
+            datastore._archive.store = killed  # type: ignore[method-assign]
+        else:
+            datastore._note = lambda action, *rest: killed() if action == "label.stored" else note(action, *rest)
+        datastore.save_label(uid, str(label), "final", {"client_id": "me"})
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    again = audited(archive, tmp_path)
+    again.refresh()
+    assert again._journal.left() == []
+    assert len(archive.series(Modality="SEG")) == again.status()["completed"] == expected
+    assert len(again.label_versions(uid)) == expected
 
 
 def test_a_label_without_tumour_is_kept_without_segmentation_object(

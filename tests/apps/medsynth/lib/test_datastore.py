@@ -463,6 +463,14 @@ def test_killed_writer_leaves_a_readable_index(studies: Path) -> None:
     CaseDatastore(studies).update_image_info("plain", {"after": True})
 
 
+def test_a_read_only_folder_is_named_at_the_start(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(studies.rglob("*"))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != studies)  # as on a read-only file system
+    with pytest.raises(InvalidValueError, match="studies: the folder 'studies' is read-only"):
+        CaseDatastore(studies)
+    assert sorted(studies.rglob("*")) == before
+
+
 # ---- synthetic without a mark --------------------------------------------------------------------------
 
 
