@@ -12,6 +12,7 @@ from medsynth_app.files import whole_file
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.folder_entries import PICTURE_ENDINGS, PICTURE_FORMATS
+from medsynth_app.imaging.upright_picture import flattened, upright
 from medsynth_app.imaging.volume import Volume
 
 THUMBNAIL_PIXELS = 96
@@ -64,7 +65,8 @@ def _picture_thumbnail(path: Path) -> np.ndarray:
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             if picture.width * picture.height > LARGEST_PICTURE_PIXELS:
                 raise UnsupportedKindError(f"image: {picture.width} x {picture.height} pixels are too many to show")
-            return _framed(picture.convert("RGB"), picture.size)
+            seen = flattened(upright(picture), "RGB")
+            return _framed(seen, seen.size)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise UnsupportedKindError("image: is not a readable picture") from error
 

@@ -6,6 +6,7 @@ it. A file that cannot be trusted is refused with its name.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from medsynth_app.imaging.formats.expanded_size import check_expanded_size
 from medsynth_app.imaging.formats.nifti_file import open_nifti
 from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.imaging.studies.folder_entries import PICTURE_FORMATS
+from medsynth_app.imaging.upright_picture import flattened, is_transparent, upright
+
+logger = logging.getLogger(__name__)
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
 DICOM_ENDINGS = (".dcm", ".ima")
@@ -37,13 +41,14 @@ def is_picture_name(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
-def read_picture(path: Path, name: str | None = None) -> Image.Image:
-    """Read one picture.
+def read_picture(path: Path, name: str | None = None, *, paper: int = 255) -> Image.Image:
+    """Read one picture, upright as its EXIF orientation says.
 
     Args:
         path: PNG, JPEG, single-frame DICOM, or NIfTI with one slice (shown as radiologists hang an axial slice: the
             patient's right is on the left, the front at the top).
         name: how errors call it; the file's name by default.
+        paper: grey level of transparent places.
 
     Returns:
         A picture of mode ``L`` or ``RGB``.
@@ -63,22 +68,25 @@ def read_picture(path: Path, name: str | None = None) -> Image.Image:
         return _read_dicom(path, name)
     if is_marked_synthetic(path):
         raise InvalidValueError(f"{name}: says that it is synthetic, generators learn from real images only")
-    return _read_nifti(path, name) if lower.endswith(NIFTI_ENDINGS) else _read_encoded(path, name)
+    return _read_nifti(path, name) if lower.endswith(NIFTI_ENDINGS) else _read_encoded(path, name, paper)
 
 
 def read_mask(path: Path, name: str | None = None) -> Image.Image:
     """A mask: mode ``L``, 255 where the file is not 0; raises as ``read_picture``."""
-    grey = np.asarray(read_picture(path, name).convert("L"))
+    grey = np.asarray(read_picture(path, name, paper=0).convert("L"))
     return Image.fromarray(np.where(grey > 0, 255, 0).astype(np.uint8))
 
 
-def _read_encoded(path: Path, name: str) -> Image.Image:
+def _read_encoded(path: Path, name: str, paper: int) -> Image.Image:
     try:
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             _check_size(picture.size, name)
-            if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-                return _grey(np.asarray(picture, dtype=np.float32), name)
-            return picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")
+            seen = upright(picture)
+            if seen.mode in ("I", "F") or seen.mode.startswith("I;16"):
+                return _grey(np.asarray(seen, dtype=np.float32), name)
+            if is_transparent(seen):
+                logger.warning("%s: is transparent in places, which were made %s", name, "white" if paper else "black")
+            return flattened(seen, "L" if seen.mode in ("1", "L", "LA") else "RGB", paper)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnsupportedKindError(f"{name}: cannot be decoded as a picture") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,21 @@ from PIL import Image, UnidentifiedImageError
 
 from medsynth_app.errors import InvalidValueError, NotFoundError, UnsupportedKindError
 from medsynth_app.imaging.studies.folder_entries import PICTURE_FORMATS
+from medsynth_app.imaging.upright_picture import flattened, is_transparent, upright
 from medsynth_app.synthesis.data.arrays import square_picture
+
+logger = logging.getLogger(__name__)
 
 CLASSES = ("nevus", "melanoma")
 """Class number = position."""
 DIAGNOSES = {"nv": 0, "mel": 1}
 """Codes of HAM10000's column ``dx``."""
+TABLES = ("metadata.csv", "ham10000_metadata.csv", "ham10000_metadata")
+"""Names of the table, in small letters: ours, Kaggle's, Harvard Dataverse's."""
 HELD_OUT_SHARE = 0.1
 MASK_THRESHOLD = 127
+ASPECT_TOLERANCE = 0.02
+"""Masks may have another size than the picture, but not other proportions: those are of another picture, or turned."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +80,34 @@ def read_lesions(folder: Path, resolution: int, framing: str = "crop", masks: bo
     """Read nevi and melanomas.
 
     Args:
-        folder: holds ``metadata.csv`` (columns lesion_id, image_id, dx) and the pictures ``IMAGE_ID.jpg``, loose, in
-            sub-folders or in zip archives; masks likewise as ``IMAGE_ID.png`` or ``IMAGE_ID_segmentation.png``.
+        folder: holds ``metadata.csv`` or ``HAM10000_metadata.csv`` (columns lesion_id, image_id, dx) and the pictures
+            ``IMAGE_ID.jpg``, loose, in sub-folders or in zip archives; masks likewise as ``IMAGE_ID.png`` or
+            ``IMAGE_ID_segmentation.png``. Capitals in endings do not matter.
         resolution: side of the result.
         framing: ``crop`` or ``pad``, see ``square_picture``.
-        masks: read the lesion masks too; pictures without one are left out.
+        masks: read the lesion masks too; pictures without one, or with one of other proportions, are left out.
 
     Raises:
         NotFoundError: no table or no picture.
         InvalidValueError: the table lacks a column.
         UnsupportedKindError: a picture cannot be decoded.
     """
-    rows = _read_table(folder / "metadata.csv")
+    rows = _read_table(_table_of(folder))
     images, labels, lesions, names, found_masks = [], [], [], [], []
     with _Sources(folder) as sources:
         for row in rows:
             name = row["image_id"]
-            picture = sources.picture(f"{name}.jpg", "RGB")
+            picture = sources.picture(f"{name}.jpg", "RGB") or sources.picture(f"{name}.jpeg", "RGB")
             mask = None
             if masks:
                 mask = sources.picture(f"{name}.png", "L") or sources.picture(f"{name}_segmentation.png", "L")
             if picture is None or (masks and mask is None):
+                continue
+            if mask is not None and not _same_proportions(picture, mask):
+                logger.warning(
+                    "left out: mask of %s: has %s pixels, the picture %s; they must have the same proportions",
+                    name, mask.size, picture.size,
+                )  # fmt: skip
                 continue
             images.append(np.asarray(square_picture(picture, resolution, framing)).transpose(2, 0, 1))
             if mask is not None:
@@ -110,6 +125,17 @@ def read_lesions(folder: Path, resolution: int, framing: str = "crop", masks: bo
         np.array(names),
         np.stack(found_masks) if masks else None,
     )
+
+
+def _table_of(folder: Path) -> Path:
+    """The table, whatever it is called; ``metadata.csv`` where there is none, for the error to name."""
+    named = {path.name.lower(): path for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+    return next((named[name] for name in TABLES if name in named), folder / TABLES[0])
+
+
+def _same_proportions(picture: Image.Image, mask: Image.Image) -> bool:
+    ratio = (mask.width / mask.height) / (picture.width / picture.height)
+    return abs(ratio - 1) <= ASPECT_TOLERANCE
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
@@ -130,12 +156,12 @@ class _Sources:
     def __init__(self, folder: Path) -> None:
         self._archives = [zipfile.ZipFile(path) for path in sorted(folder.glob("*.zip"))]
         self._members = {
-            Path(member).name: (archive, member)
+            Path(member).name.lower(): (archive, member)
             for archive in self._archives
             for member in archive.namelist()
         }
         self._files = {
-            path.name: path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png")
+            path.name.lower(): path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")
         }
 
     def __enter__(self) -> _Sources:
@@ -146,7 +172,8 @@ class _Sources:
             archive.close()
 
     def picture(self, name: str, mode: str) -> Image.Image | None:
-        """The decoded picture, or None where there is no such file."""
+        """The decoded picture, upright, or None where there is no such file; transparent places are white."""
+        name = name.lower()
         if name in self._files:
             content = self._files[name].read_bytes()
         elif name in self._members:
@@ -155,6 +182,10 @@ class _Sources:
         else:
             return None
         try:
-            return Image.open(io.BytesIO(content), formats=PICTURE_FORMATS).convert(mode)
+            seen = upright(Image.open(io.BytesIO(content), formats=PICTURE_FORMATS))
+            paper = 0 if mode == "L" else 255  # in a mask, transparent is nothing
+            if is_transparent(seen):
+                logger.warning("%s: is transparent in places, which were made %s", name, "white" if paper else "black")
+            return flattened(seen, mode, paper)
         except (UnidentifiedImageError, OSError) as error:
             raise UnsupportedKindError(f"{name}: cannot be decoded as a picture") from error

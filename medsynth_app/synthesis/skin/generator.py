@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -214,9 +214,10 @@ def _inversion(models: CourseModels, request: GenerationRequest, progress: Repor
     side, conditions = models.generator.configuration.resolution, request.conditions
     target = network_input(picture, side, str(conditions["framing"]))
     steps = int(conditions["refinement_steps"])
-    return invert(
+    found = invert(
         target, models.generator, models.encoder, models.judge.features, steps, lambda share: progress(FOUND * share)
     )
+    return replace(found, notes=tuple(filter(None, [picture.info.get("note")])))
 
 
 def _comparison(inversion: Inversion) -> np.ndarray:
@@ -232,6 +233,7 @@ def _inversion_facts(inversion: Inversion) -> dict[str, Any]:
         "perceptual_distance": inversion.perceptual,
         "perceptual_backbone": "EfficientNet-Lite0, not LPIPS",
         "simulation": SIMULATION_NOTICE,
+        **({"warnings": list(inversion.notes)} if inversion.notes else {}),
     }
 
 

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch.nn import functional
 
 from medsynth_app.errors import InvalidValueError, TooLargeError, UnsupportedKindError
+from medsynth_app.imaging.upright_picture import FLATTENED_NOTE, flattened, is_transparent, upright
 from medsynth_app.synthesis.data.arrays import square_picture, to_network
 from medsynth_app.synthesis.generator import ReportProgress, unheard
 from medsynth_app.synthesis.measures.features import PhotographFeatures, perceptual_distance
@@ -39,6 +40,7 @@ class Inversion:
         reconstruction: (1, 3, R, R), clipped to -1..1.
         squared_error: mean over pixels and channels, images in -1..1.
         perceptual: distance in EfficientNet-Lite0's features; not LPIPS.
+        notes: what was done to the file that the user should know.
     """
 
     styles: torch.Tensor
@@ -47,10 +49,13 @@ class Inversion:
     reconstruction: torch.Tensor
     squared_error: float
     perceptual: float
+    notes: tuple[str, ...] = ()
 
 
 def read_lesion_picture(source: Path | bytes) -> Image.Image:
-    """The colour picture of a file or of its bytes.
+    """The colour picture of a file or of its bytes, upright as its EXIF orientation says.
+
+    Transparent places become white; ``info`` of the result then holds ``FLATTENED_NOTE`` under ``note``.
 
     Raises:
         UnsupportedKindError: not a readable PNG or JPEG (415).
@@ -65,7 +70,9 @@ def read_lesion_picture(source: Path | bytes) -> Image.Image:
             raise TooLargeError(
                 f"image: {opened.width} x {opened.height} pixels are more than {LARGEST_PIXELS:,}"
             )
-        picture = opened.convert("RGB")
+        seen = upright(opened)
+        picture = flattened(seen, "RGB")
+        picture.info = {"note": FLATTENED_NOTE} if is_transparent(seen) else {}
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UnsupportedKindError("image: must be a PNG or JPEG picture") from error
     except (OSError, SyntaxError, ValueError) as error:
