@@ -13,13 +13,16 @@ UV    := uv==0.13.9
 # A start reads thousands of modules: where Python may not keep their bytecode, each one takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test lint clean
+.PHONY: serve test test-quick lint clean
 
 serve: $(READY)
 	$(BIN)/python -m medsynth_app.commands.serve --host "$(HOST)" --port "$(PORT)" --studies "$(STUDIES)" --conf "$(CONF)"
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-quick: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .
