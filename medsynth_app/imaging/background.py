@@ -21,8 +21,9 @@ CONSTANT_SHARE = 0.5
 LARGEST_LEVELS = 4
 """Constant values that are peeled off one after the other: padding around a field of view around a brain."""
 NOISE_DEVIATIONS = 8.0
-NOISE_SHARE = 0.02
-"""Of the image's range: ringing beside an edge stays below it, tissue that is seen in any sequence does not."""
+NOISE_SHARE = 0.05
+"""Of the image's range: the ringing of an interpolation beside an edge stays below it; tissue that is darker in one
+sequence is brighter in others."""
 FAINT_SHARE = 0.15
 """Of the voxels that are not background, fainter than ``FAINT`` of the range: more is ringing. Brains have 0.05."""
 FAINT = 0.005
@@ -37,7 +38,7 @@ class Background:
 
     Attributes:
         levels: constant values of the background; the median alone where it is not constant.
-        noise: deviation of a background that is not constant, 0 of one that is.
+        noise: deviation of a background that is not constant, 0 of one that is, ``TINY`` beside ringing.
         found: whether there is one; False for an image that is cut out of tissue.
     """
 

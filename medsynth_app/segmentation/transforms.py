@@ -31,6 +31,8 @@ SPACING_TOLERANCE_MM = 0.02
 Z_SCORE_LIMITS = (-5.0, 8.0)
 """Normalised intensities are cut here: vessels and artefacts beyond it carry no tumour information."""
 SMALLEST_SIDE = 16
+LARGEST_HEAD_ML = 9000.0
+"""Head and neck of a large man, with room; a header whose voxels are twice too large makes a brain larger than that."""
 GRID_STEP = 16
 """Boxes start, and inputs end, at multiples of it. The networks halve their grid up to four times; with boxes that
 start anywhere, a voxel's answer would change with where its box happens to start. The deepest level may round down
@@ -69,6 +71,7 @@ def prepare(volume: Volume) -> PreparedCase:
         InvalidValueError: the image is empty, constant, too small to hold a brain, or has its skull.
         WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
+    isotropic_grid(volume, WORKING_SPACING_MM)  # too large? then nothing else is worth its time
     cleared, backgrounds = without_background(volume)
     stop_if_cancelled()
     doubts = _checked_head(volume, backgrounds)
@@ -94,9 +97,15 @@ def _checked_head(volume: Volume, backgrounds: tuple[Background, ...]) -> tuple[
     """Doubts about what the image shows.
 
     Raises:
-        InvalidValueError: it is a head with its skull.
+        InvalidValueError: it is a head with its skull, or larger than any head.
     """
     evidence = find_skull(volume, backgrounds)
+    if evidence.volume_ml > LARGEST_HEAD_ML:
+        raise InvalidValueError(
+            f"image: what it shows fills {evidence.volume_ml:,.0f} ml, a head has up to {LARGEST_HEAD_ML:,.0f}; "
+            f"its header tells voxels of {' x '.join(f'{side:.4g}' for side in volume.spacing)} mm, probably wrongly",
+            code="implausible_extent",
+        )
     if evidence.has_skull:
         raise InvalidValueError(
             f"image: shows a head with its skull, a skull-stripped brain is needed: {' and '.join(evidence.signs)}",

@@ -118,7 +118,7 @@ def test_other_backgrounds_give_the_same_mask(
     for name, door in DOORS.items():
         labels, warnings = door(studies, weights)
         assert dice(labels, expected) > 0.98, name
-        assert not any("skull" in warning or "background" in warning for warning in warnings), name
+        assert not any("still show the skull" in w or "no background was found" in w for w in warnings), name
     outcome, figures = evaluated(studies, weights)
     assert outcome.exit_code == 0
     plain = evaluated(tmp_path / "plain", weights)[1]["cases"]["P1"]["regions"]["WT"]["dice"]
@@ -139,6 +139,7 @@ HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "metres that are mm": ({"xyzt_units": 1}, "implausible_spacing"),
     "voxels of 40 mm": ({"sform_code": 0, "pixdim": [1, 40, 40, 40, 1, 1, 1, 1]}, "implausible_spacing"),
     "voxels of 12 mm": ({"sform_code": 0, "pixdim": [1, 12, 12, 12, 1, 1, 1, 1]}, "grid_too_large"),
+    "voxels of 8 mm": ({"sform_code": 0, "pixdim": [1, 8, 8, 8, 1, 1, 1, 1]}, "implausible_extent"),
     "forms that disagree": ({"qoffset_x": 300}, "invalid_value"),
 }
 
@@ -153,8 +154,7 @@ def test_header_that_cannot_be_is_refused_by_name_at_every_door(
     for name, door in DOORS.items():
         with pytest.raises(MedSynthError) as refusal:
             door(studies, weights)
-        assert refusal.value.status == 422, name
-        assert code in (refusal.value.code, "invalid_value"), name
+        assert (refusal.value.status, refusal.value.code) == (422, code), name
         assert str(tmp_path) not in refusal.value.message
     outcome, figures = evaluated(studies, weights)
     assert outcome.exit_code != 0
