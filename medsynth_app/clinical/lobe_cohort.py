@@ -175,7 +175,7 @@ def _answer(
     if not definition.needs_side:
         return ReportedSymptom(name, SymptomState.PRESENT, ReportedSide.NONE)
     # a deficit that belongs to no lobe of this patient still has a side of its own
-    named = side if side in (Side.LEFT, Side.RIGHT) else (Side.LEFT, Side.RIGHT)[generator.integers(2)]
+    named: Side = side if side in (Side.LEFT, Side.RIGHT) else (Side.LEFT, Side.RIGHT)[generator.integers(2)]
     if generator.random() < configuration.side_confused:
         named = named.mirrored
     return ReportedSymptom(name, SymptomState.PRESENT, ReportedSide(named.value))
