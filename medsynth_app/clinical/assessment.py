@@ -48,7 +48,7 @@ from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE
 MOST_NAMED_REGIONS = 8
 """Most regions named below the picture of the regions."""
 NEAR_KM = 500.0
-"""Hospitals that are farther away, or nobody knows where, are not listed for a patient whose place is known."""
+"""Hospitals that are farther away, or nobody knows where, are listed only where there is none nearer."""
 _LEAST_LOBE_PERCENT = 5.0
 TIMED_OUT = "registration_time_limit"
 """Warning: the search for the atlas was broken off, the fixed affine of BraTS was taken."""
@@ -426,7 +426,8 @@ def _find_hospitals(
     )
     if place.latitude is None:
         return tools.directory.find(query, today)
-    return tools.directory.find(replace(query, max_distance_km=NEAR_KM), today)
+    near = tools.directory.find(replace(query, max_distance_km=NEAR_KM), today)
+    return near if near.hospitals else tools.directory.find(query, today)
 
 
 def reports_seizures(intake: Intake, tools: AssessmentTools) -> bool:

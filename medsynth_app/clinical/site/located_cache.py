@@ -51,6 +51,11 @@ class ContentCache(Generic[Value]):
             self._kept.move_to_end(key)
             return self._kept[key]
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+
     def keep(self, key: str, value: Value) -> None:
         """Keep a result."""
         with self._lock:

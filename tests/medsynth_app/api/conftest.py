@@ -120,6 +120,15 @@ def session_clinic(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path)
     clinic.close()
 
 
+@pytest.fixture(autouse=True)
+def nothing_placed_before(request: pytest.FixtureRequest) -> None:
+    """Every test registers anew: what a registration finds is replaced from test to test."""
+    if "session_clinic" in request.fixturenames:
+        clinic: Clinic = request.getfixturevalue("session_clinic")
+        if clinic.is_ready and clinic.tools.placed is not None:
+            clinic.tools.placed.clear()
+
+
 @pytest.fixture
 def client(session_clinic: Clinic, studies: FolderStudies, registered: None) -> TestClient:
     """The routes."""

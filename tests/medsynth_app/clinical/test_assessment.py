@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from medsynth_app.clinical.knowledge.lesion_library import LibraryConfiguration,
 from medsynth_app.clinical.knowledge.symptom_model import SymptomDefinition
 from medsynth_app.clinical.record.pictures import PictureStore
 from medsynth_app.clinical.scoring.cross_check import ConcordanceClass, CrossChecker
+from medsynth_app.clinical.site.located_cache import ContentCache
 from medsynth_app.clinical.site.tumor_images import label_version
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.atlas.atlas import Atlas, load_atlas
@@ -185,3 +187,36 @@ def test_pictures_are_kept_by_uuid_only(tmp_path: object) -> None:
         store.load("../" + name)
     store.delete(name)
     assert store.load(name) == {}
+
+
+def test_an_image_and_its_mask_are_registered_once_and_a_changed_mask_again(
+    tools: AssessmentTools,
+    volume: Volume,
+    hand_area: np.ndarray,
+    registered: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known, calls = assessment.register_to_atlas, []
+
+    def counted(*given: object) -> Registration:
+        calls.append(1)
+        return known(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assessment, "register_to_atlas", counted)
+    kept = replace(tools, placed=ContentCache())
+    right, left = (
+        parse_intake({"symptoms": [{"symptom": "arm_weakness", "side": side}]}, tools.checker.definitions)
+        for side in ("right", "left")
+    )
+    first = assess(volume, hand_area, right, kept)
+    again = assess(volume.__class__(volume.array.copy(), volume.affine), hand_area.copy(), right, kept)
+    assert len(calls) == 1
+    assert again.cross_check == first.cross_check
+    other = assess(volume, hand_area, left, kept)
+    assert len(calls) == 1
+    assert other.cross_check.possible_side_error
+    smaller = np.where(np.cumsum(hand_area > 0).reshape(hand_area.shape) % 2, hand_area, 0).astype(np.uint8)
+    assess(volume, smaller, right, kept)
+    assert len(calls) == 2
+    registered(passed=False)
+    assert assess(volume, np.roll(hand_area, 1, axis=0), right, kept).concordance is ConcordanceClass.NOT_ASSESSABLE
