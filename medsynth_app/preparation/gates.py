@@ -62,7 +62,7 @@ class CoregistrationGates:
 
     overlap: tuple[float, float] = (0.5, 0.95)
     information: tuple[float, float] = (0.10, 0.20)
-    peak: tuple[float, float] = (1.2, 1.8)
+    peak: tuple[float, float] = (1.2, 1.5)
     rotation_deg: tuple[float, float] = (40.0, 75.0)
     shift_mm: tuple[float, float] = (30.0, 60.0)
 
@@ -93,7 +93,7 @@ def check_coregistration(
         _least("information", name, found.information, limits.information,
                "little of the reference is seen in it: another head, another kind of image, or misplaced"),
         _least("peak", name, found.information / max(found.moved_information, 1e-6), limits.peak,
-               "the position is no better than one 15 mm away"),
+               "the position is hardly better than one 15 mm away"),
         _most("rotation_deg", name, found.rotation_deg, limits.rotation_deg,
               "no patient turns so far between two series; the header of one of them may be wrong"),
     ]  # fmt: skip

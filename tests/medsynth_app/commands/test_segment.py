@@ -32,7 +32,7 @@ def weights(tmp_path_factory: Any) -> Path:
     import torch  # noqa: PLC0415 - seeded here alone
 
     torch.manual_seed(3)
-    configuration = NetworkConfiguration(channels=(8, 8, 8))
+    configuration = NetworkConfiguration(width=4)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(build_network(configuration).eval(), configuration, path)
     return path
