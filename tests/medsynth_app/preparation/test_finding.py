@@ -142,15 +142,10 @@ def test_what_is_no_study_is_refused_by_name(tmp_path: Path, scanner: Any) -> No
 
 
 def test_files_named_one_by_one_are_a_study(tmp_path: Path, scanner: Any) -> None:
-<<<<<<< HEAD
-    images = {m: Volume(SMALL.array + n, SMALL.affine) for n, m in enumerate(MODALITIES)}
-    files = {m: scanner.write(tmp_path / f"x_{m}.nii.gz", image) for m, image in images.items()}
-=======
     files = {
         m: scanner.write(tmp_path / f"x_{n}.nii.gz", Volume(SMALL.array + n, SMALL.affine))
         for n, m in enumerate(MODALITIES)
     }
->>>>>>> raw
     study = study_of_files(files)
     assert (study.name, set(study.series)) == ("x", set(MODALITIES))
     assert study.digest() != study_of_files({**files, "t1": files["t2"], "t2": files["t1"]}).digest()

@@ -19,13 +19,8 @@ def test_a_head_with_its_skull_is_raw(scanner: Any) -> None:
 
 def test_a_thresholded_head_is_raw_by_its_size(scanner: Any) -> None:
     scanned = scanner.scan("t1")
-<<<<<<< HEAD
-    larger = scanned.volume.affine @ np.diag([1.3, 1.3, 1.3, 1.0])  # the scanner's head is a child's
-    clean = Volume(np.where(scanned.codes == 0, 0, scanned.volume.array).astype(np.float32), larger)
-=======
     head = np.where(scanned.codes == 0, 0, scanned.volume.array).astype(np.float32)
     clean = Volume(head, np.diag([1.1, 1.1, 1.1, 1.0]) @ scanned.volume.affine)  # the built head is a small one
->>>>>>> raw
     kind = kind_of(clean)
     assert not kind.stripped
     assert "ml are not background" in kind.reason
