@@ -73,7 +73,7 @@ def test_mask_of_a_turned_picture_lies_on_the_lesion_or_is_refused(tmp_path: Pat
     picture = save(tmp_path / "a.jpg", scene(), 6)
     seen = np.rot90(scene(), -1)
     lesion = np.where(seen[..., 2] > seen[..., 0], 255, 0).astype(np.uint8)
-    source = PictureSource("a", picture, "retina", "normal", "p1", mask=save(tmp_path / "a_mask.png", lesion))
+    source = PictureSource(picture, "a", "retina", "normal", "p1", mask=save(tmp_path / "a_mask.png", lesion))
     read = read_pictures([source], 32)
     blue = read.images[0, 2].astype(int) > read.images[0, 0].astype(int)
     assert (blue == read.masks[0]).mean() > 0.97
