@@ -73,6 +73,8 @@ def prepare(volume: Volume) -> PreparedCase:
     """
     isotropic_grid(volume, WORKING_SPACING_MM)  # too large? then nothing else is worth its time
     cleared, backgrounds = without_background(volume)
+    if cleared is not volume and not cleared.array.any():
+        raise InvalidValueError("the image shows nothing: every sequence is constant, not only inside the brain")
     stop_if_cancelled()
     doubts = _checked_head(volume, backgrounds)
     canonical = to_working_grid(cleared, order=1)
