@@ -79,7 +79,7 @@ def mended(value: Any, deepest: int = DEEPEST) -> Any:  # noqa: ANN401 - the rec
 
 
 def _too_deep(name: str) -> MalformedRequestError:
-    return MalformedRequestError(f"{name}: is nested too deeply, allowed are {DEEPEST} levels")
+    return MalformedRequestError(f"{name}: is JSON nested too deeply, allowed are {DEEPEST} levels")
 
 
 def _no_constant(name: str) -> None:

@@ -94,7 +94,9 @@ async def _refuse_body(slow: bool, limit: int, scope: Scope, receive: Receive, s
 
 
 async def _refuse_size(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-    allowed = f"{limit >> 20} MB" if limit >> 20 else f"{limit >> 10} KB"
+    # what the operator allowed for a file: the form around it has some room beside
+    megabytes = (limit - ROOM_FOR_FORM_FIELDS if limit >= 2 * ROOM_FOR_FORM_FIELDS else limit) >> 20
+    allowed = f"{megabytes} MB" if megabytes else f"{limit >> 10} KB"
     text = f"the request is larger than the allowed {allowed}"
     await error_response(413, text, "too_large")(scope, receive, send)
 

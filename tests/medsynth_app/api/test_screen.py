@@ -65,7 +65,7 @@ def test_larger_bodies_are_answered_413(client: TestClient, path: str, chunked: 
     method = "PUT" if path == "/datastore/label" else "POST"
     response = client.request(method, path, content=pieces(size) if chunked else bytes(size), headers=headers)
     assert response.status_code == 413
-    assert response.json() == {"detail": "the request is larger than the allowed 2 MB", "code": "too_large"}
+    assert response.json() == {"detail": "the request is larger than the allowed 1 MB", "code": "too_large"}
     if not chunked:
         assert reached == []
 

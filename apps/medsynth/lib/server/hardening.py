@@ -193,6 +193,7 @@ def _off_event_loop(route: APIRoute) -> None:
     route.endpoint = _synchronous(route.endpoint)
     route.dependant = get_dependant(path=route.path_format, call=route.endpoint)
     route.dependant.dependencies[:0] = dependencies
+    route.app = request_response(route.get_route_handler())
 
 
 def _bound(route: APIRoute) -> None:
