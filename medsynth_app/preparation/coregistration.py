@@ -220,7 +220,7 @@ class _Level:
 
     def _method(self) -> sitk.ImageRegistrationMethod:
         method = sitk.ImageRegistrationMethod()
-        # One thread each, several series at once: sums in one order give the same answer every time.
+        # One thread each, several series at once: the same answer every time, but for rounding.
         method.SetNumberOfThreads(1)
         method.SetMetricAsMattesMutualInformation(self.configuration.bins)
         # Gradients at the samples only: filtering whole images for them takes most of the time.

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from lib.server.hardening import _bound, _off_event_loop, _replace, _synchronous
+from lib.server.hardening import _off_event_loop, _replace, _synchronous
 from starlette.requests import Request
 
 
@@ -35,7 +35,6 @@ def server() -> FastAPI:
 def test_blocking_endpoint_moves_to_a_thread_with_all_it_takes(server: FastAPI) -> None:
     (route,) = [r for r in server.routes if isinstance(r, APIRoute)]
     _off_event_loop(route)
-    _bound(route)  # as `harden` does: the handler is made anew
     loop_thread: list[int] = []
 
     @server.get("/loop")
