@@ -147,10 +147,6 @@ class LabelVersions:
         """The model's answer that a version corrects, or None where the reader had none."""
         return next(iter((self.folder / case).glob(f"{number:04d}-{PROPOSAL_STEM}.*")), None)
 
-    def remove_case(self, case: str) -> None:
-        """Forget a case that is removed with everything."""
-        shutil.rmtree(self.folder / case, ignore_errors=True)
-
     def _next(self, case: str) -> int:
         return max((version.number for version in self.versions(case)), default=0) + 1
 

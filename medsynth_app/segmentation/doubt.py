@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medsynth_app.segmentation.transforms import PreparedCase, restore_labels
 from medsynth_app.vocabulary import TumorLabel
 
 LOOK_AT_PERCENT = 50
@@ -48,17 +47,13 @@ def doubt_percent(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         (X, Y, Z) uint8, 0 (certain) to 100 (all classes alike).
     """
-    certain = probabilities.max(axis=0) > 0.999
-    result = np.zeros(certain.shape, dtype=np.uint8)
-    open_question = np.maximum(probabilities[:, ~certain].astype(np.float32), 1e-7)
-    entropy = -(open_question * np.log(open_question)).sum(axis=0) / np.log(len(probabilities))
-    result[~certain] = np.clip(np.rint(100 * entropy), 0, 100).astype(np.uint8)
-    return result
+    return np.clip(np.rint(100 * relative_entropy(probabilities)), 0, 100).astype(np.uint8)
 
 
-def on_image_grid(doubt: np.ndarray, prepared: PreparedCase) -> np.ndarray:
-    """Doubt on the grid of the prepared image -> (X, Y, Z) uint8 on the grid of the image that came in."""
-    return restore_labels(doubt, prepared)
+def relative_entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy of class probabilities (K, ...) as a share of the largest possible, (...) float32."""
+    safe = np.clip(probabilities.astype(np.float32), 1e-7, 1)
+    return (-(safe * np.log(safe)).sum(axis=0) / np.log(len(safe))).astype(np.float32)
 
 
 def doubtful_places(doubt: np.ndarray, affine: np.ndarray) -> list[DoubtfulPlace]:

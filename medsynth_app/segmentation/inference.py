@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.geometry import Box
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.precision import PRECISIONS, computing
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
@@ -28,6 +29,7 @@ from medsynth_app.segmentation.plausibility import doubt_at_the_image_edge, doub
 from medsynth_app.segmentation.transforms import (
     GRID_STEP,
     CleaningConfiguration,
+    PreparedCase,
     clean_labels,
     prepare,
     restore_labels,
@@ -113,22 +115,51 @@ def segment(
         raise InvalidValueError(f"volume: has {volume.array.shape[0]} channels for {', '.join(modalities)}")
     prepared = prepare(volume)
     found, entropy = predict_labels(torch.from_numpy(prepared.image), network, configuration)
-    contrast = t1_and_t1ce(modalities)
-    if contrast is not None:
-        t1, t1ce = (prepared.image[channel] for channel in contrast)
-        cleaning = configuration.cleaning
-        found = without_unproven_enhancement(found, t1, t1ce, cleaning.minimum_uptake, cleaning.vessel_uptake)
-    working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
-    cleaned = clean_labels(found, working_voxel_ml, configuration.cleaning)
+    cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     labels = restore_labels(cleaned, prepared)
     doubts = doubts_about(cleaned, (prepared.image != 0).any(axis=0))
     return Segmentation(
         labels,
         label_volumes_ml(labels, volume),
-        *_place(labels, volume.affine),
+        *place_of(labels, volume.affine),
         mean_entropy=entropy,
         warnings=(*prepared.doubts, *doubts, *doubt_at_the_image_edge(labels)),
     )
+
+
+def cleaned_answer(
+    found: np.ndarray, prepared: PreparedCase, cleaning: CleaningConfiguration, modalities: Sequence[str]
+) -> np.ndarray:
+    """The network's labels after every rule: unproven enhancement and vessels, then specks.
+
+    Args:
+        found: (X, Y, Z) uint8, values 0..3, on the grid of ``prepared.image``.
+        prepared: the case.
+        cleaning: what is removed.
+        modalities: names of its channels; without T1 and T1ce enhancement is not tested.
+    """
+    contrast = t1_and_t1ce(modalities)
+    if contrast is not None:
+        t1, t1ce = (prepared.image[channel] for channel in contrast)
+        found = without_unproven_enhancement(found, t1, t1ce, cleaning.minimum_uptake, cleaning.vessel_uptake)
+    working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
+    return clean_labels(found, working_voxel_ml, cleaning)
+
+
+def predict_closely(
+    image: torch.Tensor, network: nn.Module, configuration: InferenceConfiguration = InferenceConfiguration()
+) -> tuple[Box, torch.Tensor]:
+    """Where a pass at half the resolution suspects tumour, and the logits (4, x, y, z) there in full resolution.
+
+    Args:
+        image: (C, X, Y, Z) float32 on the CPU, z-scored, 0 outside the brain.
+    """
+    if configuration.whole_brain:
+        box = Box((0, 0, 0), tuple(image.shape[1:]))  # type: ignore[arg-type]
+    else:
+        box = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration))
+    x, y, z = box.slices
+    return box, predict_logits(image[:, x, y, z], network, configuration)
 
 
 @torch.inference_mode()
@@ -143,15 +174,11 @@ def predict_labels(
     Returns:
         labels (X, Y, Z) uint8, values 0..3, and the mean entropy as in ``Segmentation``.
     """
-    if configuration.whole_brain:
-        part: tuple[slice, ...] = (slice(None),) * 3
-    else:
-        part = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration)).slices
-    close = image[:, part[0], part[1], part[2]]
-    logits = predict_logits(close, network, configuration)
+    box, logits = predict_closely(image, network, configuration)
+    x, y, z = box.slices
     labels = np.zeros(image.shape[1:], dtype=np.uint8)
-    labels[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    return labels, mean_entropy(logits, inside_brain(close))
+    labels[x, y, z] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return labels, mean_entropy(logits, inside_brain(image[:, x, y, z]))
 
 
 @torch.inference_mode()
@@ -166,11 +193,11 @@ def predict_probabilities(
     Returns:
         (4, X, Y, Z) float16; what was not looked at in full resolution is background for certain.
     """
-    part = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration)).slices
-    logits = predict_logits(image[:, part[0], part[1], part[2]], network, configuration)
+    box, logits = predict_closely(image, network, configuration)
+    x, y, z = box.slices
     probabilities = np.zeros((logits.shape[0], *image.shape[1:]), dtype=np.float16)
     probabilities[0] = 1
-    probabilities[:, part[0], part[1], part[2]] = torch.softmax(logits.float(), dim=0).half().cpu().numpy()
+    probabilities[:, x, y, z] = torch.softmax(logits.float(), dim=0).half().cpu().numpy()
     return probabilities
 
 
@@ -263,7 +290,8 @@ def label_volumes_ml(labels: np.ndarray, volume: Volume) -> dict[str, float]:
     return {label.label_name: round(float(counts[label] * volume.voxel_volume_ml), 3) for label in TumorLabel}
 
 
-def _place(labels: np.ndarray, affine: np.ndarray) -> tuple[list[float] | None, list[list[int]] | None]:
+def place_of(labels: np.ndarray, affine: np.ndarray) -> tuple[list[float] | None, list[list[int]] | None]:
+    """Centre in RAS mm and box [[start], [stop]) in voxels of all that is labelled; None where nothing is."""
     voxels = np.argwhere(labels > 0)
     if len(voxels) == 0:
         return None, None

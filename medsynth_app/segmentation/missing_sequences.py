@@ -45,6 +45,11 @@ def without_sequences(volume: Volume, modalities: Sequence[str], blanked: Sequen
     return Volume(array, volume.affine)
 
 
+def blank_warnings(missing: Sequence[str]) -> list[str]:
+    """A sentence for each sequence that was taken as blank."""
+    return [f"{name} is missing and was taken as blank: expect a worse result" for name in missing]
+
+
 def missing_warnings(
     missing: Sequence[str], modalities: Sequence[str], notes: dict[str, object]
 ) -> list[str]:
@@ -58,7 +63,7 @@ def missing_warnings(
     if not missing:
         return []
     left = "+".join(name for name in modalities if name not in missing)
-    found = [f"{name} is missing and was taken as blank: expect a worse result" for name in missing]
+    found = blank_warnings(missing)
     measured = notes.get("validation_by_sequences")
     figures = measured.get(left) if isinstance(measured, dict) else None
     if isinstance(figures, dict):

@@ -17,7 +17,6 @@ from scipy import ndimage
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.geometry import Box
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
@@ -31,22 +30,24 @@ from medsynth_app.preparation.pipeline import (
 )
 from medsynth_app.preparation.prepared import PreparedStudy
 from medsynth_app.preparation.study_input import StudyInput, stacked, study_of_case
-from medsynth_app.segmentation.enhancement import without_unproven_enhancement
+from medsynth_app.segmentation.doubt import relative_entropy
 from medsynth_app.segmentation.inference import (
     FOUR_SEQUENCES,
     InferenceConfiguration,
     Segmentation,
-    _place,
+    cleaned_answer,
     label_volumes_ml,
     mean_entropy,
-    predict_logits,
+    place_of,
+    predict_closely,
     segment,
 )
-from medsynth_app.segmentation.localization import inside_brain, tumor_box
-from medsynth_app.segmentation.transforms import clean_labels, prepare
-from medsynth_app.vocabulary import Modality, t1_and_t1ce
+from medsynth_app.segmentation.localization import inside_brain
+from medsynth_app.segmentation.missing_sequences import blank_warnings
+from medsynth_app.segmentation.plausibility import doubts_about
+from medsynth_app.segmentation.transforms import prepare
+from medsynth_app.vocabulary import Modality
 
-BLANK_WARNING = "{} is missing and was taken as blank: expect a worse result"
 DEFAULT_REFERENCE = {"raw": Modality.T1CE.value, "prepared": Modality.FLAIR.value}
 
 
@@ -197,7 +198,7 @@ def _segment_as_it_is(
         volume = case.read(modalities, blanks=blanks)
     with stages.stage("segment"):
         result = segment(volume, network, configuration, modalities)
-    warnings = [*(BLANK_WARNING.format(m) for m in case.missing(modalities)), *case.notes]
+    warnings = [*blank_warnings(case.missing(modalities)), *case.notes, *result.warnings]
     return StudySegmentation(
         name=case.name, result=result, affine=volume.affine, reference=_default(study, "prepared"), kind="prepared",
         reason="taken as it is", series={m: s.as_dict() for m, s in study.series.items()}, warnings=tuple(warnings),
@@ -227,7 +228,7 @@ def _segment_prepared(
         result = segment(volume, network, configuration, modalities)
         map_of_doubt = _doubt_of(volume, network, modalities, configuration) if doubt else None
     raw = [f"{m} shows a whole head ({k.reason})" for m, k in seen.kinds.items() if not k.stripped]
-    warnings = [*study.notes, *(BLANK_WARNING.format(m) for m in study.missing(modalities))]
+    warnings = [*study.notes, *blank_warnings(study.missing(modalities)), *result.warnings]
     warnings += [f"preparation=none: {text}; the network knows stripped brains only" for text in raw]
     return StudySegmentation(
         name=study.name, result=result, affine=volume.affine, reference=reference or _default(study, "prepared"),
@@ -256,10 +257,10 @@ def _segment_raw(
         entropy = _entropy_on(found, way, grid) if doubt else None
     on_grid = Volume(np.broadcast_to(np.uint8(0), (1, *grid[1])), grid[0])
     result = Segmentation(
-        labels, label_volumes_ml(labels, on_grid), *_place(labels, grid[0]), mean_entropy=found.mean_entropy
+        labels, label_volumes_ml(labels, on_grid), *place_of(labels, grid[0]), mean_entropy=found.mean_entropy
     )
     blank = [m for m in modalities if m not in prepared.modalities]
-    warnings = [*prepared.warnings, *(BLANK_WARNING.format(m) for m in blank)]
+    warnings = [*prepared.warnings, *blank_warnings(blank), *found.doubts]
     if name not in prepared.transforms:
         warnings.append(f"the answer is on {name}, which was refused: it may lie beside what that series shows")
     return StudySegmentation(
@@ -282,11 +283,13 @@ class ClassProbabilities:
         probabilities: (4, x, y, z) float32 of the part that holds the tumour, with the cleaning's decisions in it.
         affine: (4, 4), its voxels -> RAS mm.
         mean_entropy: as in ``Segmentation``.
+        doubts: what is odd about the mask, as sentences.
     """
 
     probabilities: np.ndarray
     affine: np.ndarray
     mean_entropy: float
+    doubts: tuple[str, ...] = ()
 
 
 @torch.inference_mode()
@@ -300,28 +303,18 @@ def class_probabilities(
     """
     prepared = prepare(volume)
     image = torch.from_numpy(prepared.image)
-    box = Box((0, 0, 0), prepared.box.shape)
-    if not configuration.whole_brain:
-        box = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration))
+    box, logits = predict_closely(image, network, configuration)
     part = box.slices
-    close = image[:, part[0], part[1], part[2]]
-    logits = predict_logits(close, network, configuration)
-    entropy = mean_entropy(logits, inside_brain(close))
+    entropy = mean_entropy(logits, inside_brain(image[:, part[0], part[1], part[2]]))
     probabilities = torch.softmax(logits.float(), dim=0).cpu().numpy()
     found = np.zeros(prepared.image.shape[1:], np.uint8)
     found[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
-    cleaned = found
-    contrast = t1_and_t1ce(modalities)
-    if contrast is not None:
-        t1, t1ce = (prepared.image[channel] for channel in contrast)
-        limits = configuration.cleaning
-        cleaned = without_unproven_enhancement(found, t1, t1ce, limits.minimum_uptake, limits.vessel_uptake)
-    working = prepared.working[0]
-    cleaned = clean_labels(cleaned, abs(float(np.linalg.det(working[:3, :3]))) / 1000, configuration.cleaning)
+    cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     probabilities = _with_decisions(probabilities, found[part], cleaned[part])
-    affine = working.copy()
-    affine[:3, 3] += working[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
-    return ClassProbabilities(probabilities, affine, entropy)
+    affine = prepared.working[0].copy()
+    affine[:3, 3] += affine[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
+    doubts = (*prepared.doubts, *doubts_about(cleaned, (prepared.image != 0).any(axis=0)))
+    return ClassProbabilities(probabilities, affine, entropy, doubts)
 
 
 def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
@@ -343,15 +336,10 @@ def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.nd
 
 def _entropy_on(found: ClassProbabilities, way: np.ndarray, grid: Grid) -> np.ndarray:
     """Entropy of the classes in per cent of the largest possible, (X, Y, Z) uint8 on a series' grid."""
-    entropy = _entropy(found.probabilities)
+    entropy = relative_entropy(found.probabilities)
     voxels = np.linalg.inv(found.affine) @ np.linalg.inv(way) @ grid[0]
     moved = ndimage.affine_transform(entropy, voxels[:3, :3], voxels[:3, 3], output_shape=grid[1], order=1)
     return np.round(100 * np.clip(moved, 0, 1)).astype(np.uint8)
-
-
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    safe = np.clip(probabilities, 1e-7, 1)
-    return (-(safe * np.log(safe)).sum(axis=0) / np.log(len(safe))).astype(np.float32)
 
 
 def _doubt_of(
