@@ -20,6 +20,27 @@ LARGEST_GRID_VOXELS = 512**3
 """Of a grid that is sampled anew. A head in 0.5 mm voxels has less."""
 LARGEST_WORKING_VOXELS = 400**3
 """Of the cubic grid that an image is brought to before it is segmented: at 1 mm, 40 cm along each axis."""
+LARGEST_HEAD_ML = 9000.0
+"""Head and neck of a large man, with room; a header whose voxels are twice too large makes a brain larger than that."""
+
+
+def check_head_volume(shown_ml: float, spacing: np.ndarray, name: str) -> None:
+    """Volume of what an image shows, without its background.
+
+    Args:
+        shown_ml: in ml.
+        spacing: (3,) voxel size in mm.
+        name: how errors call the image.
+
+    Raises:
+        InvalidValueError: larger than any head (422).
+    """
+    if shown_ml > LARGEST_HEAD_ML:
+        raise InvalidValueError(
+            f"{name}: what it shows fills {shown_ml:,.0f} ml, a head has up to {LARGEST_HEAD_ML:,.0f}; "
+            f"its header tells voxels of {_by(spacing)} mm, probably wrongly",
+            code="implausible_extent",
+        )
 
 
 def check_header_grid(affine: np.ndarray, shape: Sequence[int], name: str, *, because: str = "") -> None:

@@ -30,12 +30,14 @@ class Kind:
         reason: why it was taken for that, with the figures.
         background: the value of the background, where there is one.
         too_small: it cannot hold a head at all, so there is nothing to prepare.
+        shown_ml: what is not background; 0 where no background was found.
     """
 
     stripped: bool
     reason: str
     background: float = 0.0
     too_small: bool = False
+    shown_ml: float = 0.0
 
 
 def kind_of(volume: Volume) -> Kind:
@@ -59,8 +61,9 @@ def kind_of(volume: Volume) -> Kind:
         return Kind(False, f"{100 * (1 - empty):.0f} % of its outermost voxels are not background", background)
     size = _filled_ml(foreground, volume)
     if size > LARGEST_BRAIN_ML:
-        return Kind(False, f"{size:.0f} ml are not background, a brain has up to {LARGEST_BRAIN_ML:.0f} ml", background)
-    return Kind(True, f"{size:.0f} ml within an empty background", background)
+        reason = f"{size:.0f} ml are not background, a brain has up to {LARGEST_BRAIN_ML:.0f} ml"
+        return Kind(False, reason, background, shown_ml=size)
+    return Kind(True, f"{size:.0f} ml within an empty background", background, shown_ml=size)
 
 
 def first_raw(kinds: Sequence[Kind]) -> Kind | None:

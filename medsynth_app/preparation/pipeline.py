@@ -17,7 +17,8 @@ import numpy as np
 from medsynth_app.cancellation import stop_if_cancelled
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import file_digest
-from medsynth_app.imaging.geometry import same_grid
+from medsynth_app.imaging.geometry import isotropic_grid, same_grid
+from medsynth_app.imaging.plausible_grid import check_head_volume
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.preparation.cache import PreparedCache
@@ -118,11 +119,15 @@ def look_at(study: StudyInput) -> SeenStudy:
     """Read a study and find out what it is.
 
     Raises:
-        UnsupportedKindError, InvalidValueError: a series is no readable volume.
+        UnsupportedKindError, InvalidValueError: a series is no readable volume, or larger than any head.
     """
     with ThreadPoolExecutor(max(1, len(study.series))) as pool:
         volumes = dict(zip(study.series, pool.map(lambda s: s.read(), study.series.values())))
+    for volume in volumes.values():
+        isotropic_grid(volume)  # too large? then nothing else is worth its time
     kinds = {modality: kind_of(volume) for modality, volume in volumes.items()}
+    for modality, kind in kinds.items():
+        check_head_volume(kind.shown_ml, volumes[modality].spacing, modality)
     first = next(iter(volumes.values()))
     return SeenStudy(volumes, kinds, all(same_grid(first, other) for other in volumes.values()))
 

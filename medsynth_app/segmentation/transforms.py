@@ -22,6 +22,7 @@ from medsynth_app.imaging.geometry import (
     resample,
     undo_reorient,
 )
+from medsynth_app.imaging.plausible_grid import check_head_volume
 from medsynth_app.imaging.skull import find_skull
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.vocabulary import TumorLabel
@@ -31,8 +32,6 @@ SPACING_TOLERANCE_MM = 0.02
 Z_SCORE_LIMITS = (-5.0, 8.0)
 """Normalised intensities are cut here: vessels and artefacts beyond it carry no tumour information."""
 SMALLEST_SIDE = 16
-LARGEST_HEAD_ML = 9000.0
-"""Head and neck of a large man, with room; a header whose voxels are twice too large makes a brain larger than that."""
 GRID_STEP = 16
 """Boxes start, and inputs end, at multiples of it. The networks halve their grid up to four times; with boxes that
 start anywhere, a voxel's answer would change with where its box happens to start. The deepest level may round down
@@ -102,12 +101,7 @@ def _checked_head(volume: Volume, backgrounds: tuple[Background, ...]) -> tuple[
         InvalidValueError: it is a head with its skull, or larger than any head.
     """
     evidence = find_skull(volume, backgrounds)
-    if evidence.volume_ml > LARGEST_HEAD_ML:
-        raise InvalidValueError(
-            f"image: what it shows fills {evidence.volume_ml:,.0f} ml, a head has up to {LARGEST_HEAD_ML:,.0f}; "
-            f"its header tells voxels of {' x '.join(f'{side:.4g}' for side in volume.spacing)} mm, probably wrongly",
-            code="implausible_extent",
-        )
+    check_head_volume(evidence.volume_ml, volume.spacing, "image")
     if evidence.has_skull:
         raise InvalidValueError(
             f"image: shows a head with its skull, a skull-stripped brain is needed: {' and '.join(evidence.signs)}",

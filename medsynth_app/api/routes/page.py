@@ -1,4 +1,4 @@
-"""``/medsynth/``: the page. Its files are named in a table; NiiVue comes from the installed nilearn package."""
+"""``/medsynth/``: the page. Its files are those of one folder; NiiVue comes from the installed nilearn package."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-SCRIPTS = (
-    "page.js", "words.js", "server.js", "viewer.js", "clinic.js", "decision.js", "generators.js", "course.js",
-    "facts.js", "fields.js", "rounds.js",
-)  # fmt: skip
-FILES = ("page.css", *SCRIPTS)
+FILES = frozenset(path.name for path in FOLDER.iterdir() if path.suffix in (".css", ".js"))
+"""Looked up once: a request names one of these or nothing."""
 NIIVUE = ("nilearn", "_assets/js/niivue.umd.js")
 
 CONTENT_POLICY = "; ".join(
@@ -64,7 +61,7 @@ def _answer(path: Path) -> Response:
     return Response(_content(path), media_type=KINDS[path.suffix], headers=HEADERS)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _content(path: Path) -> bytes:
     return path.read_bytes()
 
