@@ -130,3 +130,8 @@ def test_guidance_and_weights_of_channels() -> None:
     # x = 0, so x_t = t e, and x_t / t is the exact velocity.
     loss = velocity_loss(lambda x, t: x / t.view(-1, 1, 1, 1), codes, weights, chance)
     torch.testing.assert_close(loss, torch.zeros(2), atol=1e-9, rtol=0)
+
+
+def test_same_seed_same_weights_on_this_machine(collection: Path, tmp_path: Path) -> None:
+    hashes = [train(collection, tmp_path / n, mixed_precision=True)["weights_sha256"] for n in ("once", "twice")]
+    assert hashes[0] == hashes[1]

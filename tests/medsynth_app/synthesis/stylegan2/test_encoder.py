@@ -122,3 +122,15 @@ def test_impossible_samples_are_named(arguments: dict[str, int], message: str) -
 def test_pictures_are_clipped_and_rounded() -> None:
     values = torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0]).view(1, 1, 1, 5)
     assert to_pictures(values).ravel().tolist() == [0, 0, 128, 255, 255]
+
+
+def test_same_seed_same_encoder_on_this_machine(tmp_path: Path) -> None:
+    generator = _generator()
+    images = np.stack([sample_picture(generator, seed).transpose(2, 0, 1) for seed in range(4)])
+    configuration = EncoderConfiguration(images=16, batch_size=4, mixed_precision=True)
+    once, twice = (EncoderTrainer(configuration, generator, images, tmp_path / name) for name in ("once", "twice"))
+    for trainer in (once, twice):
+        trainer.run()
+        assert trainer.updates.left_out == 0
+    for name, value in once.encoder.learned_state().items():
+        assert torch.equal(value, twice.encoder.learned_state()[name]), name

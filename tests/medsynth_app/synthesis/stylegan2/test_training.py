@@ -246,3 +246,23 @@ def test_a_wrong_class_counts_as_false() -> None:
     careful = adversary.loss(view, view, label, chance, {})[0]
     adversary.mismatched = 0.0
     assert float(careful) != pytest.approx(float(adversary.loss(view, view, label, chance, {})[0]), abs=1e-3)
+
+
+@pytest.mark.parametrize("configuration", [PUBLISHED, replace(GUIDED, guide=GuideConfiguration(images=8), images=24)])
+def test_same_seed_same_weights_on_this_machine(configuration: TrainingConfiguration, tmp_path: Path) -> None:
+    mixed = replace(configuration, growth=(), mixed_precision=True)
+    once, twice = (Trainer(mixed, *_discs(mixed.network.resolution), tmp_path / name) for name in ("once", "twice"))
+    for trainer in (once, twice):
+        trainer.run()
+        assert trainer.updates.left_out == 0
+    for name, value in once.average.state_dict().items():
+        assert torch.equal(value, twice.average.state_dict()[name]), name
+
+
+def test_a_step_without_a_finite_gradient_is_counted_and_left_out(tmp_path: Path) -> None:
+    trainer = Trainer(PUBLISHED, *_discs(16), tmp_path)
+    before = [parameter.clone() for parameter in trainer.generator.parameters()]
+    loss = sum(parameter.sum() for parameter in trainer.generator.parameters()) * torch.tensor(float("nan"))
+    trainer.descend(loss, trainer.optimizers["generator"])
+    assert trainer.updates.left_out == 1
+    assert all(torch.equal(one, other) for one, other in zip(before, trainer.generator.parameters()))

@@ -292,3 +292,11 @@ def test_checkpointing_changes_no_gradient() -> None:
         vae.decode(vae.encode(cube)[0]).square().mean().backward()
         gradients.append(next(vae.parameters()).grad)
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_same_seed_same_weights_on_this_machine(scans: Path, tmp_path: Path) -> None:
+    hashes = [
+        [train(scans, tmp_path / name, stage=stage, mixed_precision=True)["weights_sha256"] for stage in stages]
+        for name in ("once", "twice") for stages in [("vae", "diffusion")]
+    ]  # fmt: skip
+    assert hashes[0] == hashes[1]

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, TrainingDivergedError
 from medsynth_app.synthesis.training.loop import LoopConfiguration, Stage, TrainingLoop, is_out_of_memory
 
 CPU = torch.device("cpu")
@@ -146,3 +147,26 @@ def test_another_configuration_is_refused_in_the_same_folder(tmp_path: Path) -> 
 def test_wrong_settings_are_refused_by_name(changes: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidValueError, match=f"^{field}:"):
         configuration(**changes)
+
+
+class BrokenLearner(LineLearner):
+    """Its gradient, not its loss, is infinite from an update on."""
+
+    def loss(
+        self, phase: str, part: torch.Tensor, chance: torch.Generator, step: int
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        loss, figures = super().loss(phase, part, chance, step)
+        broken = step == 2 or step >= 20
+        return (loss + (self.network.weight.sum() * 0).sqrt() if broken else loss), figures
+
+
+def test_updates_without_a_finite_gradient_are_left_out_and_shown(tmp_path: Path) -> None:
+    shown: list[int] = []
+    loop = TrainingLoop(configuration(), BrokenLearner(), tmp_path, CPU)
+    with pytest.raises(TrainingDivergedError, match="10 updates in a row and 11 in all had no finite gradient"):
+        loop.run(lambda progress: shown.append(progress.left_out))
+    assert shown[:4] == [0, 0, 1, 1]
+    assert shown[-1] == 10
+    kept = TrainingLoop(configuration(), BrokenLearner(), tmp_path, CPU)
+    assert (kept.step, kept.updates.left_out) == (20, 1)
+    assert all(np.isfinite(weights_of(kept)))

@@ -251,3 +251,12 @@ def test_nobody_is_drawn_whose_enhancing_tumor_does_not_enhance() -> None:
         drawn = model.draw(np.random.default_rng(seed)).means
         gained = drawn[:, MODALITIES.index(Modality.T1CE)] - drawn[:, MODALITIES.index(Modality.T1)]
         assert gained[CLASSES.index("enhancing_tumor")] - gained[CLASSES.index("necrotic_core")] >= LEAST_UPTAKE
+
+
+def test_same_seed_same_weights_on_this_machine(folder: Path, tmp_path: Path) -> None:
+    options = parse_options(TRAINER_OPTIONS, {**QUICK, "mixed_precision": True})[0]
+    hashes = [
+        train_tumor_appearance(folder, tmp_path / name, options, None, "cpu")["weights_sha256"]
+        for name in ("once", "twice")
+    ]
+    assert hashes[0] == hashes[1]
