@@ -143,6 +143,8 @@ def test_an_agreeing_machine_says_nothing_and_a_faulty_one_names_its_layers(faul
 def test_bf16_is_not_native_where_the_instructions_are_forbidden(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, "AVX2")
     assert not has_native_bf16(CPU)
     assert not takes_bf16(CPU, "auto")

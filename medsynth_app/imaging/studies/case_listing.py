@@ -137,6 +137,9 @@ class _Search:
         if not found and entries.files:
             self.left_out[place] = _unknown(groups, entries)
             return True
+        if not found and entries.dicom:
+            self.left_out[place] = _dicom(entries)
+            return True
         return found or bool(entries.odd)
 
     def _add_cases(
@@ -229,6 +232,13 @@ def _order(folder: Path, entries: FolderEntries) -> dict[int, str] | None:
 
 def _words(group: FileGroup) -> str:
     return "; ".join(f"{kind}: {reason}" for kind, reason in sorted(group.problems.items()))
+
+
+def _dicom(entries: FolderEntries) -> str:
+    return (
+        f"holds DICOM files ({', '.join(entries.dicom[:3])}), which a studies folder does not take: send them to a PACS "
+        "and name its DICOMweb address as studies, or make a case of them (medsynth prepare)"
+    )
 
 
 def _unknown(groups: dict[str, FileGroup], entries: FolderEntries) -> str:

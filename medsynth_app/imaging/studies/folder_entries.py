@@ -17,6 +17,7 @@ PICTURE_FORMATS = ("PNG", "JPEG")
 """What Pillow may take a picture for. Left alone it looks at the first bytes only, whatever the ending says, and hands
 PostScript to Ghostscript."""
 ARCHIVER_FOLDER = "__MACOSX"
+DICOM_ENDINGS = (".dcm", ".ima", "dicomdir")
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class FolderEntries:
         files: name -> path of each regular file with an image's or picture's ending, sorted by name.
         folders: name -> path, sorted by name.
         odd: name as it can be shown -> why it is passed over.
+        dicom: names of DICOM files, by their ending.
         time_ns: when the folder was changed last, as it was before it was read.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     odd: dict[str, str] = field(default_factory=dict)
+    dicom: list[str] = field(default_factory=list)
     time_ns: int = 0
 
 
@@ -71,6 +74,8 @@ def _sort_in(entry: os.DirEntry[str], found: FolderEntries) -> None:
     if kind not in ("file", "folder") and not is_image:
         return
     if kind == "file" and not is_image:
+        if lower.endswith(DICOM_ENDINGS):
+            found.dicom.append(shown_name(entry.name))
         return
     name = shown_name(entry.name)
     if name != entry.name:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
+from medsynth_app.imaging.studies.case_listing import list_studies
 from medsynth_app.imaging.studies.studies import (
     Study,
     case_name,
@@ -186,3 +187,14 @@ def test_stacked_file_that_broke_meanwhile_is_called_unreadable(
     path.write_bytes(b"junk")
     with pytest.raises(UnsupportedKindError, match="s: not a readable NIfTI"):
         display_file(study, case, None, tmp_path / "cache")
+
+
+def test_dicom_in_a_studies_folder_is_named_with_what_to_do(tmp_path: Path) -> None:
+    series = tmp_path / "PATIENT" / "ST1" / "SE2"
+    series.mkdir(parents=True)
+    for name in ("IM1.dcm", "IM2.DCM"):
+        (series / name).write_bytes(b"x")
+    listing = list_studies(tmp_path)
+    assert not listing.studies
+    assert "holds DICOM files (IM1.dcm, IM2.DCM)" in listing.left_out["PATIENT/ST1/SE2"]
+    assert "medsynth prepare" in listing.left_out["PATIENT/ST1/SE2"]
