@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from medsynth_app.cancellation import stop_if_cancelled
+from medsynth_app.vocabulary import TumorLabel
 
 LARGEST_SHARE = 0.3
 """Of the brain."""
@@ -20,6 +21,8 @@ LEAST_JUDGED_ML = 5.0
 """A small tumour may well lie at the surface as a whole."""
 PIECE_ML = 1.0
 MOST_PIECES = 8
+LEAST_CORE_ML = 0.1
+"""Of 32 gliomas of BraTS the smallest core has 0.8 ml."""
 
 
 def doubts_about(labels: np.ndarray, brain: np.ndarray) -> tuple[str, ...]:
@@ -58,6 +61,12 @@ def doubts_about(labels: np.ndarray, brain: np.ndarray) -> tuple[str, ...]:
     large = int((np.bincount(pieces.ravel(), minlength=number + 1)[1:] >= PIECE_ML * 1000).sum())
     if large >= MOST_PIECES:
         doubts.append(f"the tumour has {large} separate pieces of at least {PIECE_ML:g} ml: check each of them")
+    core_ml = float((tumor & (labels != TumorLabel.EDEMA)).sum()) / 1000
+    if core_ml < LEAST_CORE_ML:
+        doubts.append(
+            "no tumour core was found, only what looks like oedema: multiple sclerosis, vascular disease and other "
+            "lesions look like this too"
+        )
     return tuple(doubts)
 
 

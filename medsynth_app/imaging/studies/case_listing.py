@@ -236,8 +236,8 @@ def _words(group: FileGroup) -> str:
 
 def _dicom(entries: FolderEntries) -> str:
     return (
-        f"holds DICOM files ({', '.join(entries.dicom[:3])}), which a studies folder does not take: send them to a PACS "
-        "and name its DICOMweb address as studies, or make a case of them (medsynth prepare)"
+        f"holds DICOM files ({', '.join(entries.dicom[:3])}), which a studies folder does not take: send them to a "
+        "PACS and name its DICOMweb address as studies, or make a case of them (medsynth prepare)"
     )
 
 

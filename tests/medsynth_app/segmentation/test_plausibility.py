@@ -42,6 +42,13 @@ def test_many_large_pieces_are_doubted() -> None:
     assert "9 separate pieces" in " ".join(doubts_about(pieces, BRAIN))
 
 
+def test_oedema_without_a_core_is_doubted() -> None:
+    labels = 2 * ball((40, 40, 30), 12).astype(np.uint8)
+    assert "no tumour core was found" in " ".join(doubts_about(labels, BRAIN))
+    labels[38:44, 38:44, 28:34] = 1
+    assert doubts_about(labels, BRAIN) == ()
+
+
 @pytest.mark.parametrize("place", [0, -1])
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_tumour_at_the_edge_of_the_image_is_told(axis: int, place: int) -> None:
