@@ -1,4 +1,4 @@
-"""``medsynth ...``: the same jobs for scripts. Parses, calls, prints; everything else is elsewhere."""
+"""``medsynth ...``: the same jobs for scripts. Each command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -6,42 +6,78 @@ import typer
 from rich.console import Console
 
 from medsynth_app import __version__
-from medsynth_app.commands import (
-    cross_check,
-    dicom,
-    doctor,
-    evaluate,
-    generate,
-    hospitals,
-    segment,
-    serve,
-    skin_progression,
-    train,
-    users,
-)
-from medsynth_app.commands.benchmarks import application as benchmark
+from medsynth_app.commands.lazy_group import CommandPlace, lazy_group
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 
+COMMANDS = {
+    "serve": CommandPlace(
+        "medsynth_app.commands.serve", "serve",
+        "Start the MONAI Label server with MedSynth.",
+    ),
+    "segment": CommandPlace(
+        "medsynth_app.commands.segment", "segment",
+        "Segment studies, raw or prepared: NAME_seg.nii.gz, labels 0..3, on the grid of the reference series.",
+    ),
+    "prepare": CommandPlace(
+        "medsynth_app.commands.segment", "prepare",
+        "Raw studies -> BraTS-style cases (co-registered, brain only, 1 mm), with transforms and preparation.json.",
+    ),
+    "evaluate": CommandPlace(
+        "medsynth_app.commands.evaluate", "evaluate",
+        "Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET.",
+    ),
+    "doctor": CommandPlace(
+        "medsynth_app.commands.doctor", "doctor",
+        "Check Python, packages, processor, memory, devices and weights; exit status 1 if something is missing.",
+    ),
+    "cross-check": CommandPlace(
+        "medsynth_app.commands.cross_check", "cross_check",
+        "Cross-check symptoms with the tumour of a case. Research and education only.",
+    ),
+    "dicom": CommandPlace(
+        "medsynth_app.commands.dicom", "dicom",
+        "Turn a case into a DICOM study: one MR series a sequence, right geometry, the same UIDs every time.",
+    ),
+    "skin-progression": CommandPlace(
+        "medsynth_app.commands.skin_progression", "skin_progression",
+        "Walk from a lesion towards melanoma: a visual simulation without longitudinal truth.",
+    ),
+    "generate": CommandPlace(
+        "medsynth_app.commands.generate", "generate",
+        "Make synthetic images; each says in its header that it is synthetic.",
+    ),
+    "users": CommandPlace(
+        "medsynth_app.commands.users", "application",
+        "Users of the server. Once there is one, a login is needed.",
+    ),
+    "hospitals": CommandPlace(
+        "medsynth_app.commands.hospitals", "application",
+        "The hospital directory.",
+    ),
+    "train": CommandPlace(
+        "medsynth_app.commands.train", "application",
+        "Train a model on your own data.",
+    ),
+    "benchmark": CommandPlace(
+        "medsynth_app.commands.benchmarks.application", "application",
+        "Measure MedSynth's claims on this machine.",
+    ),
+}
+"""Name -> where it lives, in the order of the help."""
+
 application = typer.Typer(
+    cls=lazy_group(COMMANDS),
     help=f"MedSynth {__version__}: brain-tumour segmentation, medical image synthesis, symptom cross-check. "
     + RESEARCH_NOTICE,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-application.command("serve")(serve.serve)
-application.command("segment")(segment.segment)
-application.command("prepare")(segment.prepare)
-application.command("evaluate")(evaluate.evaluate)
-application.command("doctor")(doctor.doctor)
-application.command("cross-check")(cross_check.cross_check)
-application.command("dicom")(dicom.dicom)
-application.command("skin-progression")(skin_progression.skin_progression)
-application.add_typer(users.application, name="users")
-application.add_typer(hospitals.application, name="hospitals")
-application.add_typer(train.application, name="train")
-application.command("generate")(generate.generate)
-application.add_typer(benchmark.application, name="benchmark")
+
+
+@application.callback()
+def _group() -> None:  # help stands above
+    pass
 
 
 def main() -> None:

@@ -2,70 +2,79 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from medsynth_app.commands.benchmarks import active_learning as active_learning_benchmark
-from medsynth_app.commands.benchmarks import clinical as clinical_benchmark
-from medsynth_app.commands.benchmarks import synthesis_utility as synthesis_utility_benchmark
-from medsynth_app.commands.benchmarks.correction import correction
-from medsynth_app.commands.benchmarks.images import image_quality, image_utility
-from medsynth_app.commands.benchmarks.preparation import preparation
-from medsynth_app.commands.benchmarks.segmentation import run
-from medsynth_app.commands.benchmarks.skin_course import skin_course
-from medsynth_app.commands.benchmarks.tumor_quality import tumor_quality
-from medsynth_app.commands.benchmarks.volume_quality import volume_quality
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.lazy_group import CommandPlace, lazy_group
 
-application = typer.Typer(help="Measure MedSynth's claims on this machine.", no_args_is_help=True)
+COMMANDS = {
+    "active-learning": CommandPlace(
+        "medsynth_app.commands.benchmarks.active_learning", "active_learning",
+        "Mean validation Dice for each number of labels, with intervals over seeds, and how many labels are saved.",
+    ),
+    "correction": CommandPlace(
+        "medsynth_app.commands.benchmarks.correction", "correction",
+        "Dice after each stroke of a simulated annotator, who always corrects the largest error.",
+    ),
+    "preparation": CommandPlace(
+        "medsynth_app.commands.benchmarks.preparation", "preparation",
+        "Cold and warm: seconds by stage; for made studies landmark errors and Dice against the truth too.",
+    ),
+    "tumor-quality": CommandPlace(
+        "medsynth_app.commands.benchmarks.tumor_quality", "tumor_quality",
+        "KID and Frechet distance of drawn patients to real ones, sequence by sequence, beside the real-vs-real floor.",
+    ),
+    "volume-quality": CommandPlace(
+        "medsynth_app.commands.benchmarks.volume_quality", "volume_quality",
+        "Reconstruction of held-out volumes; KID, Frechet distance and anatomy of made ones, beside real-vs-real.",
+    ),
+    "synthesis-utility": CommandPlace(
+        "medsynth_app.commands.benchmarks.synthesis_utility", "synthesis_utility",
+        "Dice on real cases after training on few real, few real + synthetic, synthetic only, and all real cases.",
+    ),
+    "image-quality": CommandPlace(
+        "medsynth_app.commands.benchmarks.images", "image_quality",
+        "Distances to real pictures beside their floor, variety, adherence to the pathology, seconds a picture.",
+    ),
+    "image-utility": CommandPlace(
+        "medsynth_app.commands.benchmarks.images", "image_utility",
+        "A classifier that learned from synthetic pictures only, beside one of as many real ones, tested on real ones.",
+    ),
+    "skin-course": CommandPlace(
+        "medsynth_app.commands.benchmarks.skin_course", "skin_course",
+        "How near drawn lesions are to real ones, how well held-out ones are found again, how monotone walks are.",
+    ),
+    "cross-check": CommandPlace(
+        "medsynth_app.commands.benchmarks.clinical", "cross_check",
+        "How well the score tells a tumour's own symptoms from other sites', on simulated patients.",
+    ),
+    "stories": CommandPlace(
+        "medsynth_app.commands.benchmarks.clinical", "stories",
+        "How well patients' own stories are understood: recall, precision, polarity, side, and what is refused.",
+    ),
+    "calibration": CommandPlace(
+        "medsynth_app.commands.benchmarks.clinical", "calibration",
+        "Fit the constants that turn the score into a probability, for the knowledge base as it is now.",
+    ),
+    "registration": CommandPlace(
+        "medsynth_app.commands.benchmarks.clinical", "registration",
+        "How long heads take to the atlas, which quality gates fail, and whether tumours keep their side.",
+    ),
+    "hospitals": CommandPlace(
+        "medsynth_app.commands.benchmarks.clinical", "hospitals",
+        "How long an import and a look-up take in a directory of invented hospitals.",
+    ),
+    "segmentation": CommandPlace(
+        "medsynth_app.commands.benchmarks.segmentation", "segmentation",
+        "Seconds from request to last byte, beside MONAI Label's stock inference with the same weights.",
+    ),
+}
+"""Name -> where it lives, in the order of the help."""
+
+application = typer.Typer(
+    cls=lazy_group(COMMANDS), help="Measure MedSynth's claims on this machine.", no_args_is_help=True
+)
 
 
 @application.callback()
 def _group() -> None:
     """Measure MedSynth's claims on this machine."""
-
-
-application.command("active-learning")(active_learning_benchmark.active_learning)
-application.command("correction")(correction)
-application.command("preparation")(preparation)
-application.command("tumor-quality")(tumor_quality)
-application.command("volume-quality")(volume_quality)
-application.command("synthesis-utility")(synthesis_utility_benchmark.synthesis_utility)
-application.command("image-quality")(image_quality)
-application.command("image-utility")(image_utility)
-application.command("skin-course")(skin_course)
-application.command("cross-check")(clinical_benchmark.cross_check)
-application.command("stories")(clinical_benchmark.stories)
-application.command("calibration")(clinical_benchmark.calibration)
-application.command("registration")(clinical_benchmark.registration)
-application.command("hospitals")(clinical_benchmark.hospitals)
-
-
-@application.command("segmentation")
-def segmentation(
-    case_dir: Annotated[Path, typer.Option(help="Studies folder; its first full-size case is used.")] = Path(
-        "sample-data/studies"
-    ),
-    case: Annotated[str, typer.Option(help="Case name; the largest by default.")] = "",
-    repeats: Annotated[int, typer.Option(help="Requests on MedSynth's side.", min=1)] = 5,
-    stock_repeats: Annotated[
-        int, typer.Option(help="Requests on the stock side; each takes a minute.", min=1)
-    ] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
-) -> None:
-    """Seconds from request to last byte, beside MONAI Label's stock inference with the same weights."""
-    result = run(case_dir, case, repeats, stock_repeats, console.print)
-    agreement = result["mask_agreement_dice"]
-    console.print(
-        f"MedSynth      {result['medsynth_median_seconds']:.2f} s, {result['medsynth_peak_memory_gb']:.1f} GB"
-    )
-    console.print(
-        f"stock         {result['stock_median_seconds']:.2f} s, {result['stock_peak_memory_gb']:.1f} GB"
-    )
-    console.print(f"times faster  {result['times_faster']:.1f}")
-    console.print(
-        f"same mask     Dice {agreement['whole_tumor']:.4f} (all labels {agreement['all_labels']:.4f})"
-    )
-    store_json(result, json_file)

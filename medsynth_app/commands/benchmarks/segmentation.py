@@ -8,12 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import nibabel as nib
 import numpy as np
 import requests
+import typer
 
+from medsynth_app.commands.results import console, store_json
 from medsynth_app.commands.server_process import ServerProcess, server_environment
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient
@@ -132,3 +134,30 @@ def _agreement(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     whole = 2 * ((first > 0) & (second > 0)).sum() / max((first > 0).sum() + (second > 0).sum(), 1)
     exact = 2 * ((first == second) & (first > 0)).sum() / max((first > 0).sum() + (second > 0).sum(), 1)
     return {"whole_tumor": float(whole), "all_labels": float(exact)}
+
+
+def segmentation(
+    case_dir: Annotated[Path, typer.Option(help="Studies folder; its first full-size case is used.")] = Path(
+        "sample-data/studies"
+    ),
+    case: Annotated[str, typer.Option(help="Case name; the largest by default.")] = "",
+    repeats: Annotated[int, typer.Option(help="Requests on MedSynth's side.", min=1)] = 5,
+    stock_repeats: Annotated[
+        int, typer.Option(help="Requests on the stock side; each takes a minute.", min=1)
+    ] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """Seconds from request to last byte, beside MONAI Label's stock inference with the same weights."""
+    result = run(case_dir, case, repeats, stock_repeats, console.print)
+    agreement = result["mask_agreement_dice"]
+    console.print(
+        f"MedSynth      {result['medsynth_median_seconds']:.2f} s, {result['medsynth_peak_memory_gb']:.1f} GB"
+    )
+    console.print(
+        f"stock         {result['stock_median_seconds']:.2f} s, {result['stock_peak_memory_gb']:.1f} GB"
+    )
+    console.print(f"times faster  {result['times_faster']:.1f}")
+    console.print(
+        f"same mask     Dice {agreement['whole_tumor']:.4f} (all labels {agreement['all_labels']:.4f})"
+    )
+    store_json(result, json_file)

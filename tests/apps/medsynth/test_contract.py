@@ -70,7 +70,9 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """A command and all below it; typer brings a click of its own."""
     yield name, command
     for each, below in sorted(getattr(command, "commands", {}).items()):
-        yield from commands(below, f"{name} {each}")
+        real = command.loaded(each) if hasattr(command, "loaded") else below
+        assert real.help.splitlines()[0] == below.help.splitlines()[0], "what the group's help says of it"
+        yield from commands(real, f"{name} {each}")
 
 
 def described(parameter: Any) -> dict[str, Any]:
