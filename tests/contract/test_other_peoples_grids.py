@@ -52,6 +52,10 @@ def studies_folder(studies: Path, weights: Path) -> tuple[np.ndarray, list[str]]
 
 
 def upload(studies: Path, weights: Path) -> tuple[np.ndarray, list[str]]:
+    return _served(studies, weights, {"upload": str(_sent(studies))})
+
+
+def _sent(studies: Path) -> Path:
     """The same case as one 4-D file that a client sends."""
     images = [nib.load(studies / "P1" / f"P1_{name}.nii.gz") for name in SEQUENCES]
     voxels = np.stack([np.asarray(image.dataobj) for image in images], axis=3)
@@ -59,7 +63,7 @@ def upload(studies: Path, weights: Path) -> tuple[np.ndarray, list[str]]:
     one.header["pixdim"], one.header["xyzt_units"] = images[0].header["pixdim"], images[0].header["xyzt_units"]
     sent = studies.parent / "sent.nii.gz"
     nib.save(one, sent)
-    return _served(studies, weights, {"upload": str(sent)})
+    return sent
 
 
 def _served(studies: Path, weights: Path, request: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
@@ -176,10 +180,7 @@ def test_label_without_form_codes_lies_where_the_viewer_shows_the_image(tmp_path
         np.testing.assert_allclose(getattr(label, kind)(), getattr(image, kind)(), atol=1e-4)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the server prepares heads with their skull now; the library and evaluate still refuse them"
-)
-def test_head_with_its_skull_is_refused_at_every_door(tmp_path: Path, weights: Path) -> None:
+def test_head_with_its_skull_is_refused_where_it_is_not_to_be_prepared(tmp_path: Path, weights: Path) -> None:
     """Nested spheres: scalp, bone, brain, in 3 mm voxels; larger than any brain."""
     grid = np.indices((76, 76, 76)) - 37.5
     radius = 3.0 * np.sqrt((grid**2).sum(axis=0))
@@ -189,7 +190,12 @@ def test_head_with_its_skull_is_refused_at_every_door(tmp_path: Path, weights: P
         head = np.select([radius < 72, radius < 82, radius < 92], [brain, 40, scalp], 0.0)
         values = np.abs(head + chance.normal(0, 8, head.shape)).astype(np.float32)
         write_nifti(tmp_path / "studies" / "P1" / f"P1_{name}.nii.gz", values, affine)
-    for name, door in DOORS.items():
+    as_it_is: dict[str, Door] = {
+        "library": library,
+        "studies folder": lambda s, w: _served(s, w, {"image": "P1", "preparation": "none"}),
+        "upload": lambda s, w: _served(s, w, {"upload": str(_sent(s)), "preparation": "none"}),
+    }
+    for name, door in as_it_is.items():
         with pytest.raises(MedSynthError, match="shows a head with its skull") as refusal:
             door(tmp_path / "studies", weights)
         assert (refusal.value.status, refusal.value.code) == (422, "skull_present"), name
