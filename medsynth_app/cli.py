@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from medsynth_app import __version__
-from medsynth_app.commands.lazy_group import CommandPlace, lazy_group
+from medsynth_app.commands.support.lazy_group import CommandPlace, lazy_group
 from medsynth_app.errors import MedSynthError
 from medsynth_app.vocabulary import RESEARCH_NOTICE
 

@@ -21,7 +21,7 @@ from medsynth_app.clinical.report.html import render_html
 from medsynth_app.clinical.report.pdf import render_pdf
 from medsynth_app.clinical.site.tumor_images import TumorImages, images_of_case, read_t1_like
 from medsynth_app.clinical.stories.reading import DENIED
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.array_cache import default_cache_folder
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder, image_stem

@@ -15,7 +15,7 @@ import typer
 
 from medsynth_app import __version__
 from medsynth_app.commands.audit_check import check_audits
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.precision import disagreements, has_native_bf16
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 

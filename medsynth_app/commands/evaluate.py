@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from medsynth_app.commands.results import console, progress_bar, show_left_out, store_json
+from medsynth_app.commands.support.results import console, progress_bar, show_left_out, store_json
 from medsynth_app.imaging.studies.cases import look_for_cases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.segmentation.evaluation.cases import EvaluationReport, evaluate_cases

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.studies import check_case_name

@@ -18,7 +18,7 @@ from medsynth_app.clinical.hospitals.table_import import CsvConfiguration, read_
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.scoring.cross_check import ConcordanceClass
 from medsynth_app.commands.cross_check import open_clinic
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.plain_values import plain
 

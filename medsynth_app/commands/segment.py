@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError, MedSynthError, UnsupportedKindError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.dicom.segmentation_object import EmptySegmentationError, write_segmentation
@@ -28,7 +28,7 @@ from medsynth_app.preparation.pipeline import MODES, PreparationOptions, Stages,
 from medsynth_app.preparation.study_input import SeriesInput, StudyInput
 from medsynth_app.preparation.writing import write_prepared, write_unchanged
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
-from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.segmentation.inference import InferenceConfiguration, temperature_of
 from medsynth_app.segmentation.whole_study.run_manifest import run_manifest
 from medsynth_app.segmentation.whole_study.study_segmentation import StudySegmentation, segment_study
 from medsynth_app.vocabulary import LABEL_NAMES, RESEARCH_NOTICE, Modality
@@ -151,8 +151,9 @@ class _Job:
 
     def run(self, study: StudyInput, stages: Stages, outcome: Outcome) -> None:
         network, shape, notes = self.network.get()
+        configuration = replace(self.configuration, temperature=temperature_of(notes))
         answer = segment_study(
-            study, network, shape.modalities, self.configuration, self.options,
+            study, network, shape.modalities, configuration, self.options,
             blanks=len(shape.modalities) - 1 if self.blank else 0, reference=self.reference,
             doubt=self.extras["uncertainty"], stages=stages,
         )  # fmt: skip

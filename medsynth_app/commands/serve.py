@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from medsynth_app.accounts import default_users_file
-from medsynth_app.commands.server_process import server_environment
+from medsynth_app.commands.support.server_process import server_environment
 from medsynth_app.options import TRUE_WORDS
 
 APP_FOLDER = Path(__file__).resolve().parents[2] / "apps" / "medsynth"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.files import whole_file
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression

@@ -11,7 +11,7 @@ import torch
 import typer
 
 from medsynth_app.commands import train_synthesis
-from medsynth_app.commands.results import TrainingDisplay, console, left_out_words, show_left_out
+from medsynth_app.commands.support.results import TrainingDisplay, console, left_out_words, show_left_out
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.provenance.generated_voxels import generated_here
 from medsynth_app.imaging.provenance.same_images import digests_of_cases, is_marked_case, same_examination

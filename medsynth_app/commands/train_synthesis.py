@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth_app.commands.results import TrainingDisplay, console, left_out_words, store_json
+from medsynth_app.commands.support.results import TrainingDisplay, console, left_out_words, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.options import Option, parse_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, TrainerRow, TrainingRequest

@@ -16,7 +16,7 @@ from medsynth_app.accounts import (
     load_accounts,
     remove_account,
 )
-from medsynth_app.commands.results import console
+from medsynth_app.commands.support.results import console
 from medsynth_app.errors import NotFoundError
 
 application = typer.Typer(help="Users of the server. Once there is one, a login is needed.", no_args_is_help=True)

@@ -7,6 +7,7 @@ within 5 mm of the tumour .60 to .89), so it says where a reader's minutes are b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -36,6 +37,48 @@ class DoubtfulPlace:
     ras_mm: tuple[float, float, float]
     volume_ml: float
     doubt: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        place = {"voxel": list(self.voxel), "ras_mm": list(self.ras_mm)}
+        return {**place, "volume_ml": self.volume_ml, "doubt": self.doubt}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What the network is unsure of in one case.
+
+    Attributes:
+        percent: (X, Y, Z) uint8, entropy in per cent of the largest possible, on the grid of the answer.
+        intervals_ml: label name -> smallest and largest volume, see ``volume_intervals_ml``.
+        places: where to look first.
+    """
+
+    percent: np.ndarray
+    intervals_ml: dict[str, tuple[float, float]]
+    places: tuple[DoubtfulPlace, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, without the map."""
+        return {
+            "volume_intervals_ml": {name: list(ends) for name, ends in self.intervals_ml.items()},
+            "look_here_first": [place.as_dict() for place in self.places],
+        }
+
+
+def doubt_about(
+    percent: np.ndarray, affine: np.ndarray, intervals_ml: dict[str, tuple[float, float]], volumes_ml: dict[str, float]
+) -> Doubt:
+    """Put together what there is to doubt; an interval holds the volume that is answered.
+
+    Args:
+        percent: (X, Y, Z) uint8 on the grid of the answer.
+        affine: (4, 4) its voxels -> RAS mm.
+        intervals_ml: of the probabilities, before any cleaning.
+        volumes_ml: of the answer.
+    """
+    held = {n: (min(low, volumes_ml[n]), max(high, volumes_ml[n])) for n, (low, high) in intervals_ml.items()}
+    return Doubt(percent, held, tuple(doubtful_places(percent, affine)))
 
 
 def doubt_percent(probabilities: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ are the argmax of the logits: no softmax over the full volume.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import Box
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.precision import PRECISIONS, computing
+from medsynth_app.segmentation.doubt import Doubt, doubt_about, doubt_percent, volume_intervals_ml
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
 from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
@@ -53,6 +54,8 @@ class InferenceConfiguration:
         memory_limit_gb: a pass that would need more is cut into windows; 0 = half of what is free.
         window_overlap: share by which neighbouring windows overlap.
         cleaning: what is removed from the answer.
+        temperature: the logits are divided by it where probabilities are told; it changes no label. Above 1 for a
+            network that is surer than it is right.
     """
 
     precision: str = "auto"
@@ -61,6 +64,7 @@ class InferenceConfiguration:
     memory_limit_gb: float = 0.0
     window_overlap: float = 0.25
     cleaning: CleaningConfiguration = field(default_factory=CleaningConfiguration)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -69,6 +73,14 @@ class InferenceConfiguration:
             raise InvalidValueError(f"window_overlap: {self.window_overlap} must be in [0, 0.9)")
         if not self.memory_limit_gb >= 0:
             raise InvalidValueError(f"memory_limit_gb: {self.memory_limit_gb} must not be negative")
+        if not 0.05 <= self.temperature <= 20.0:
+            raise InvalidValueError(f"temperature: {self.temperature} must be between 0.05 and 20")
+
+
+def temperature_of(notes: Mapping[str, object]) -> float:
+    """The temperature that was fitted for weights, by their notes; 1 where none was."""
+    value = notes.get("temperature", 1.0)
+    return float(value) if isinstance(value, (int, float)) else 1.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class Segmentation:
         mean_entropy: mean predictive entropy over the part of the brain that was looked at in full resolution, 0
             (sure) to 1 (all classes equally likely).
         warnings: what is doubtful about the image or the mask, as sentences.
+        doubt: what the network is unsure of, where it was asked for.
     """
 
     labels: np.ndarray
@@ -91,6 +104,7 @@ class Segmentation:
     bounding_box_voxels: list[list[int]] | None
     mean_entropy: float
     warnings: tuple[str, ...] = ()
+    doubt: Doubt | None = None
 
 
 def segment(
@@ -98,6 +112,8 @@ def segment(
     network: nn.Module,
     configuration: InferenceConfiguration = InferenceConfiguration(),
     modalities: Sequence[str] = FOUR_SEQUENCES,
+    *,
+    doubt: bool = False,
 ) -> Segmentation:
     """Segment one case.
 
@@ -106,6 +122,7 @@ def segment(
         network: in evaluation mode.
         configuration: how.
         modalities: names of the channels.
+        doubt: whether to answer what the network is unsure of too; no further pass.
 
     Raises:
         InvalidValueError: the image is empty or too small, shows a skull, or has another number of channels (422).
@@ -114,16 +131,35 @@ def segment(
     if volume.array.shape[0] != len(modalities):
         raise InvalidValueError(f"volume: has {volume.array.shape[0]} channels for {', '.join(modalities)}")
     prepared = prepare(volume)
-    found, entropy = predict_labels(torch.from_numpy(prepared.image), network, configuration)
+    image = torch.from_numpy(prepared.image)
+    with torch.inference_mode():
+        box, logits = predict_closely(image, network, configuration)
+        found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     labels = restore_labels(cleaned, prepared)
     doubts = doubts_about(cleaned, (prepared.image != 0).any(axis=0))
+    volumes_ml = label_volumes_ml(labels, volume)
     return Segmentation(
         labels,
-        label_volumes_ml(labels, volume),
+        volumes_ml,
         *place_of(labels, volume.affine),
         mean_entropy=entropy,
         warnings=(*prepared.doubts, *doubts, *doubt_at_the_image_edge(labels)),
+        doubt=_doubt(box, logits, prepared, configuration.temperature, volumes_ml) if doubt else None,
+    )
+
+
+def _doubt(
+    box: Box, logits: torch.Tensor, prepared: PreparedCase, temperature: float, volumes_ml: dict[str, float]
+) -> Doubt:
+    probabilities = torch.softmax(logits.float() / temperature, dim=0).cpu().numpy()
+    percent = np.zeros(prepared.image.shape[1:], np.uint8)
+    percent[box.slices] = doubt_percent(probabilities)
+    return doubt_about(
+        restore_labels(percent, prepared),
+        prepared.source_affine,
+        volume_intervals_ml(probabilities, prepared.working_voxel_ml),
+        volumes_ml,
     )
 
 
@@ -142,8 +178,7 @@ def cleaned_answer(
     if contrast is not None:
         t1, t1ce = (prepared.image[channel] for channel in contrast)
         found = without_unproven_enhancement(found, t1, t1ce, cleaning.minimum_uptake, cleaning.vessel_uptake)
-    working_voxel_ml = abs(float(np.linalg.det(prepared.working[0][:3, :3]))) / 1000
-    return clean_labels(found, working_voxel_ml, cleaning)
+    return clean_labels(found, prepared.working_voxel_ml, cleaning)
 
 
 def predict_closely(
@@ -174,7 +209,11 @@ def predict_labels(
     Returns:
         labels (X, Y, Z) uint8, values 0..3, and the mean entropy as in ``Segmentation``.
     """
-    box, logits = predict_closely(image, network, configuration)
+    return labels_of(image, *predict_closely(image, network, configuration))
+
+
+def labels_of(image: torch.Tensor, box: Box, logits: torch.Tensor) -> tuple[np.ndarray, float]:
+    """Logits of a part of the image -> labels (X, Y, Z) uint8 of all of it, and the mean entropy of the part."""
     x, y, z = box.slices
     labels = np.zeros(image.shape[1:], dtype=np.uint8)
     labels[x, y, z] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()

@@ -8,13 +8,18 @@ from medsynth_app.options import Option, OptionValue
 from medsynth_app.precision import PRECISIONS
 from medsynth_app.preparation.pipeline import MODES
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration
-from medsynth_app.segmentation.inference import InferenceConfiguration
+from medsynth_app.segmentation.inference import InferenceConfiguration, temperature_of
 from medsynth_app.segmentation.training.losses import LOSSES
 from medsynth_app.segmentation.transforms import CleaningConfiguration
 
 _INFERENCE = InferenceConfiguration()
 
 INFERENCE_OPTIONS = (
+    Option(
+        "result", "label_map",
+        "label_map, or uncertainty: entropy of the classes in per cent, intervals of the volumes, where to look first.",
+        ("label_map", "uncertainty"),
+    ),
     Option("precision", "auto", "Arithmetic of the network; auto takes bf16 where it is native.", PRECISIONS),
     Option("test_time_augmentation", False, "Average with the mirrored image: twice the time."),
     Option(
@@ -86,9 +91,12 @@ def cut_configuration(values: Mapping[str, OptionValue]) -> CutConfiguration:
     return CutConfiguration(reach_mm=int(values["reach_mm"]))
 
 
-def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfiguration:
-    """The typed record of parsed ``INFERENCE_OPTIONS``."""
+def inference_configuration(
+    values: Mapping[str, OptionValue], notes: Mapping[str, object] | None = None
+) -> InferenceConfiguration:
+    """The typed record of parsed ``INFERENCE_OPTIONS``, with the temperature that the weights' notes tell."""
     return InferenceConfiguration(
+        temperature=temperature_of(notes or {}),
         precision=str(values["precision"]),
         test_time_augmentation=bool(values["test_time_augmentation"]),
         whole_brain=bool(values["whole_brain"]),

@@ -58,6 +58,11 @@ class PreparedCase:
     source_shape: tuple[int, int, int]
     doubts: tuple[str, ...] = ()
 
+    @property
+    def working_voxel_ml(self) -> float:
+        """Volume of a voxel of ``image``."""
+        return abs(float(np.linalg.det(self.working[0][:3, :3]))) / 1000
+
 
 def prepare(volume: Volume) -> PreparedCase:
     """Bring a case of any orientation and voxel size to what the networks were trained on.

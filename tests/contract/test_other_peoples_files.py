@@ -22,7 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medsynth_app import cli
-from medsynth_app.commands.server_process import ServerProcess
+from medsynth_app.commands.support.server_process import ServerProcess
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.studies.case_names import CASE_NAME_PATTERN, case_name, name_and_file, original_name
 from medsynth_app.imaging.studies.cases import case_in_folder, find_cases, look_for_cases

@@ -17,7 +17,7 @@ from medsynth_app.benchmarks.active_learning import (
     SimulationConfiguration,
 )
 from medsynth_app.benchmarks.coarse_training import mean_and_interval
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.imaging.studies.cases import find_cases
 
 RANDOM = "random"

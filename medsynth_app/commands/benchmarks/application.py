@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from medsynth_app.commands.lazy_group import CommandPlace, lazy_group
+from medsynth_app.commands.support.lazy_group import CommandPlace, lazy_group
 
 COMMANDS = {
     "active-learning": CommandPlace(

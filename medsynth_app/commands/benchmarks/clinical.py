@@ -29,7 +29,7 @@ from medsynth_app.clinical.knowledge.lesion_library import load_lesion_library
 from medsynth_app.clinical.knowledge.symptom_model import load_symptom_definitions
 from medsynth_app.clinical.repository import Repository
 from medsynth_app.clinical.seeding import SEED_FOLDER, open_seeded_database
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.imaging.atlas.atlas import load_atlas
 from medsynth_app.imaging.studies.cases import find_cases
 

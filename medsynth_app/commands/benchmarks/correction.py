@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medsynth_app.benchmarks.correction import CorrectedCase, correct_cases
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.studies.cases import find_cases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork

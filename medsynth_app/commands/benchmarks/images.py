@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 from medsynth_app.benchmarks.compared_images import RealPictures, SyntheticSource
 from medsynth_app.benchmarks.images import picture_quality, picture_utility
 from medsynth_app.commands.generate import parse_conditions
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.data.images import find_pictures
 from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore

@@ -20,7 +20,7 @@ from medsynth_app.benchmarks.made_raw import (
     make_study,
     write_study_files,
 )
-from medsynth_app.commands.results import console, store_json
+from medsynth_app.commands.support.results import console, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.studies.cases import find_cases

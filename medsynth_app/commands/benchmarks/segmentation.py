@@ -15,8 +15,8 @@ import numpy as np
 import requests
 import typer
 
-from medsynth_app.commands.results import console, store_json
-from medsynth_app.commands.server_process import ServerProcess, server_environment
+from medsynth_app.commands.support.results import console, store_json
+from medsynth_app.commands.support.server_process import ServerProcess, server_environment
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import reorient
 from medsynth_app.imaging.studies.cases import CaseFiles, find_cases

@@ -11,7 +11,7 @@ import torch
 import typer
 
 from medsynth_app.benchmarks.skin_course import course_figures, generation_figures
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.synthesis.skin.dataset import Lesions, read_lesions
 from medsynth_app.synthesis.skin.inversion import invert
 from medsynth_app.synthesis.skin.models import CourseModels

@@ -19,7 +19,7 @@ from medsynth_app.benchmarks.synthesis_utility import (
     UtilityConfiguration,
     UtilityExperiment,
 )
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.cases import find_cases

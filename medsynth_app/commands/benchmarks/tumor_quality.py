@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import foreground_box, isotropic_grid, reorient, resample
 from medsynth_app.imaging.provenance.marking import is_marked_synthetic

@@ -13,7 +13,7 @@ import torch
 import typer
 from rich.table import Table
 
-from medsynth_app.commands.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.data.volumes import (

@@ -30,19 +30,18 @@ from medsynth_app.preparation.pipeline import (
 )
 from medsynth_app.preparation.prepared import PreparedStudy
 from medsynth_app.preparation.study_input import StudyInput, stacked, study_of_case
-from medsynth_app.segmentation.doubt import relative_entropy
+from medsynth_app.segmentation.doubt import Doubt, doubt_about, relative_entropy, volume_intervals_ml
 from medsynth_app.segmentation.inference import (
     FOUR_SEQUENCES,
     InferenceConfiguration,
     Segmentation,
     cleaned_answer,
     label_volumes_ml,
-    mean_entropy,
+    labels_of,
     place_of,
     predict_closely,
     segment,
 )
-from medsynth_app.segmentation.localization import inside_brain
 from medsynth_app.segmentation.missing_sequences import blank_warnings
 from medsynth_app.segmentation.plausibility import doubts_about
 from medsynth_app.segmentation.transforms import prepare
@@ -67,7 +66,6 @@ class StudySegmentation:
         preparation: how a raw study was prepared, None for a prepared one.
         warnings: what the reader should know.
         seconds: stage -> wall time.
-        doubt: (X, Y, Z) uint8, entropy in per cent on the same grid, where it was asked for.
         brain: (X, Y, Z) bool on the same grid, for a raw study.
     """
 
@@ -82,8 +80,12 @@ class StudySegmentation:
     preparation: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
-    doubt: np.ndarray | None = None
     brain: np.ndarray | None = None
+
+    @property
+    def doubt(self) -> np.ndarray | None:
+        """(X, Y, Z) uint8, entropy in per cent on the same grid, where it was asked for."""
+        return self.result.doubt.percent if self.result.doubt is not None else None
 
     @property
     def labels(self) -> np.ndarray:
@@ -103,6 +105,7 @@ class StudySegmentation:
             "series": self.series, "passed_over": list(self.passed_over), "preparation": self.preparation,
             "gates": self.preparation["gates"] if self.preparation else [], "warnings": list(self.warnings),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+            **(self.result.doubt.as_dict() if self.result.doubt is not None else {}),
         }  # fmt: skip
 
 
@@ -157,12 +160,14 @@ def segment_case(
     options: PreparationOptions = PreparationOptions(),
     *,
     blanks: int = 0,
+    doubt: bool = False,
     stages: Stages | None = None,
 ) -> StudySegmentation:
     """Segment one case of a server: the answer is on the grid of the image that the viewer holds.
 
     Args:
         case: files of a folder, or of a DICOM archive; those also know their ``native`` series and the ``opened`` one.
+        doubt: whether to answer what the network is unsure of too.
 
     Raises:
         As ``segment_study``; what a prepared case lacks is told as ``CaseFiles.read`` tells it.
@@ -183,21 +188,21 @@ def segment_case(
             if native is not None and shown is None and opened is not None:
                 grid = _grid_of_file(opened)
             return _segment_raw(
-                study, seen, prepared, network, modalities, configuration, name, False, stages, grid
+                study, seen, prepared, network, modalities, configuration, name, doubt, stages, grid
             )
         if native is None:
-            return _segment_prepared(study, seen, network, modalities, configuration, None, False, stages)
-    return _segment_as_it_is(case, study, network, modalities, configuration, blanks, stages)
+            return _segment_prepared(study, seen, network, modalities, configuration, None, doubt, stages)
+    return _segment_as_it_is(case, study, network, modalities, configuration, blanks, doubt, stages)
 
 
 def _segment_as_it_is(
     case: CaseFiles, study: StudyInput, network: nn.Module, modalities: Sequence[str],
-    configuration: InferenceConfiguration, blanks: int, stages: Stages,
+    configuration: InferenceConfiguration, blanks: int, doubt: bool, stages: Stages,
 ) -> StudySegmentation:  # fmt: skip
     with stages.stage("read"):
         volume = case.read(modalities, blanks=blanks)
     with stages.stage("segment"):
-        result = segment(volume, network, configuration, modalities)
+        result = segment(volume, network, configuration, modalities, doubt=doubt)
     warnings = [*blank_warnings(case.missing(modalities)), *case.notes, *result.warnings]
     return StudySegmentation(
         name=case.name, result=result, affine=volume.affine, reference=_default(study, "prepared"), kind="prepared",
@@ -225,8 +230,7 @@ def _segment_prepared(
 ) -> StudySegmentation:  # fmt: skip
     volume = stacked(seen.volumes, modalities, study.name)
     with stages.stage("segment"):
-        result = segment(volume, network, configuration, modalities)
-        map_of_doubt = _doubt_of(volume, network, modalities, configuration) if doubt else None
+        result = segment(volume, network, configuration, modalities, doubt=doubt)
     raw = [f"{m} shows a whole head ({k.reason})" for m, k in seen.kinds.items() if not k.stripped]
     warnings = [*study.notes, *blank_warnings(study.missing(modalities)), *result.warnings]
     warnings += [f"preparation=none: {text}; the network knows stripped brains only" for text in raw]
@@ -234,7 +238,7 @@ def _segment_prepared(
         name=study.name, result=result, affine=volume.affine, reference=reference or _default(study, "prepared"),
         kind="prepared", reason=seen.reason if not raw else "preparation=none was asked for",
         series={m: s.as_dict() for m, s in study.series.items()}, passed_over=study.passed_over,
-        warnings=tuple(warnings), seconds=dict(stages.seconds), doubt=map_of_doubt,
+        warnings=tuple(warnings), seconds=dict(stages.seconds),
     )  # fmt: skip
 
 
@@ -254,11 +258,11 @@ def _segment_raw(
         labels = labels_on_series(found.probabilities, found.affine, way, grid)
         layers = np.stack([prepared.brain == 0, prepared.brain]).astype(np.float32)
         brain = labels_on_series(layers, prepared.affine, way, grid) > 0
-        entropy = _entropy_on(found, way, grid) if doubt else None
-    on_grid = Volume(np.broadcast_to(np.uint8(0), (1, *grid[1])), grid[0])
+    volumes_ml = label_volumes_ml(labels, Volume(np.broadcast_to(np.uint8(0), (1, *grid[1])), grid[0]))
     result = Segmentation(
-        labels, label_volumes_ml(labels, on_grid), *place_of(labels, grid[0]), mean_entropy=found.mean_entropy
-    )
+        labels, volumes_ml, *place_of(labels, grid[0]), mean_entropy=found.mean_entropy,
+        doubt=_doubt(found, way, grid, volumes_ml) if doubt else None,
+    )  # fmt: skip
     blank = [m for m in modalities if m not in prepared.modalities]
     warnings = [*prepared.warnings, *blank_warnings(blank), *found.doubts]
     if name not in prepared.transforms:
@@ -266,7 +270,7 @@ def _segment_raw(
     return StudySegmentation(
         name=study.name, result=result, affine=grid[0], reference=name, kind="raw", reason=seen.reason,
         series=prepared.series, passed_over=study.passed_over, preparation=prepared.record(),
-        warnings=tuple(warnings), seconds=dict(stages.seconds), doubt=entropy, brain=brain,
+        warnings=tuple(warnings), seconds=dict(stages.seconds), brain=brain,
     )  # fmt: skip
 
 
@@ -284,12 +288,16 @@ class ClassProbabilities:
         affine: (4, 4), its voxels -> RAS mm.
         mean_entropy: as in ``Segmentation``.
         doubts: what is odd about the mask, as sentences.
+        entropy: (x, y, z) float32 of the network's own probabilities after their temperature, 0 to 1.
+        intervals_ml: label name -> smallest and largest volume, of the same probabilities.
     """
 
     probabilities: np.ndarray
     affine: np.ndarray
     mean_entropy: float
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[str, ...]
+    entropy: np.ndarray
+    intervals_ml: dict[str, tuple[float, float]]
 
 
 @torch.inference_mode()
@@ -305,16 +313,16 @@ def class_probabilities(
     image = torch.from_numpy(prepared.image)
     box, logits = predict_closely(image, network, configuration)
     part = box.slices
-    entropy = mean_entropy(logits, inside_brain(image[:, part[0], part[1], part[2]]))
-    probabilities = torch.softmax(logits.float(), dim=0).cpu().numpy()
-    found = np.zeros(prepared.image.shape[1:], np.uint8)
-    found[part] = logits.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
+    probabilities = torch.softmax(logits.float(), dim=0).cpu().numpy()
     probabilities = _with_decisions(probabilities, found[part], cleaned[part])
     affine = prepared.working[0].copy()
     affine[:3, 3] += affine[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
     doubts = (*prepared.doubts, *doubts_about(cleaned, (prepared.image != 0).any(axis=0)))
-    return ClassProbabilities(probabilities, affine, entropy, doubts)
+    told = torch.softmax(logits.float() / configuration.temperature, dim=0).cpu().numpy()
+    intervals_ml = volume_intervals_ml(told, prepared.working_voxel_ml)
+    return ClassProbabilities(probabilities, affine, entropy, doubts, relative_entropy(told), intervals_ml)
 
 
 def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.ndarray) -> np.ndarray:
@@ -334,16 +342,9 @@ def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.nd
     return result
 
 
-def _entropy_on(found: ClassProbabilities, way: np.ndarray, grid: Grid) -> np.ndarray:
-    """Entropy of the classes in per cent of the largest possible, (X, Y, Z) uint8 on a series' grid."""
-    entropy = relative_entropy(found.probabilities)
+def _doubt(found: ClassProbabilities, way: np.ndarray, grid: Grid, volumes_ml: dict[str, float]) -> Doubt:
+    """What the network is unsure of, on a series' grid."""
     voxels = np.linalg.inv(found.affine) @ np.linalg.inv(way) @ grid[0]
-    moved = ndimage.affine_transform(entropy, voxels[:3, :3], voxels[:3, 3], output_shape=grid[1], order=1)
-    return np.round(100 * np.clip(moved, 0, 1)).astype(np.uint8)
-
-
-def _doubt_of(
-    volume: Volume, network: nn.Module, modalities: Sequence[str], configuration: InferenceConfiguration
-) -> np.ndarray:
-    found = class_probabilities(volume, network, configuration, modalities)
-    return _entropy_on(found, np.eye(4), (volume.affine, volume.spatial_shape))
+    moved = ndimage.affine_transform(found.entropy, voxels[:3, :3], voxels[:3, 3], output_shape=grid[1], order=1)
+    percent = np.round(100 * np.clip(moved, 0, 1)).astype(np.uint8)
+    return doubt_about(percent, grid[0], found.intervals_ml, volumes_ml)

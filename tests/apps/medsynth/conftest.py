@@ -17,8 +17,8 @@ import pytest
 import requests
 import torch
 
-from medsynth_app.commands import server_process
-from medsynth_app.commands.server_process import ServerProcess
+from medsynth_app.commands.support import server_process
+from medsynth_app.commands.support.server_process import ServerProcess
 from medsynth_app.segmentation.network import NetworkConfiguration, build_network
 from medsynth_app.segmentation.weights import save_weights
 from medsynth_app.vocabulary import Modality

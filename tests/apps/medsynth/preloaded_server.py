@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from medsynth_app.commands.server_process import ServerProcess
+from medsynth_app.commands.support.server_process import ServerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 APP = REPOSITORY / "apps" / "medsynth"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from medsynth_app.segmentation.inference import (
     mean_entropy,
     predict_logits,
     segment,
+    temperature_of,
 )
 from medsynth_app.segmentation.network import NETWORKS, NetworkConfiguration, build_network
 from medsynth_app.segmentation.transforms import CleaningConfiguration
@@ -289,3 +291,34 @@ def test_an_unfit_configuration_does_not_exist(fields: dict[str, Any], message: 
 def test_an_empty_image_is_refused(knowing_network: nn.Module) -> None:
     with pytest.raises(InvalidValueError, match="no foreground"):
         segment(Volume(np.zeros((4, 20, 20, 20), dtype=np.float32), np.eye(4)), knowing_network)
+
+
+def test_doubt_lies_on_the_grid_that_came_in_and_changes_no_label(build: Any, knowing_network: nn.Module) -> None:
+    head = build.head("SAR")
+    plain = segment(head.volume, knowing_network, EXACT)
+    found = segment(head.volume, knowing_network, replace(EXACT, temperature=40 / 3), doubt=True)
+    assert plain.doubt is None
+    assert found.doubt is not None
+    np.testing.assert_array_equal(found.labels, plain.labels)
+    assert found.doubt.percent.shape == found.labels.shape
+    assert found.doubt.percent.dtype == np.uint8
+    for name, volume in found.volumes_ml.items():
+        low, high = found.doubt.intervals_ml[name]
+        assert low <= volume <= high
+    sure = segment(head.volume, knowing_network, EXACT, doubt=True)
+    assert sure.doubt is not None
+    assert found.doubt.percent.astype(int).sum() > 2 * sure.doubt.percent.astype(int).sum(), "a higher temperature"
+    for place in found.doubt.places:
+        assert found.doubt.percent[place.voxel] >= 50
+        np.testing.assert_allclose(head.volume.affine @ [*place.voxel, 1], [*place.ras_mm, 1], atol=0.01)
+
+
+@pytest.mark.parametrize(("notes", "wanted"), [({}, 1.0), ({"temperature": 2}, 2.0), ({"temperature": "x"}, 1.0)])
+def test_temperature_of_the_notes(notes: dict[str, object], wanted: float) -> None:
+    assert temperature_of(notes) == wanted
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 21.0, float("nan")])
+def test_impossible_temperature_is_refused(value: float) -> None:
+    with pytest.raises(InvalidValueError, match="temperature"):
+        InferenceConfiguration(temperature=value)

@@ -11,6 +11,7 @@ from typing import Any
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.datastore import OWN_FOLDER, CaseDatastore
+from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.label_writing import RESULT_ENDINGS, write_result
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, parse_options, shown_options
@@ -67,21 +68,23 @@ class BrainTumorSegmentationInferTask(InferTask):
         options, warnings = parse_options(
             (*INFERENCE_OPTIONS, *VIEWER_OPTIONS), request["params"], ignored=request.get("ignored", ())
         )
+        _check_result(options)
         network, configuration, notes = self.current.get()
         case: CaseFiles = request["case"]
         blanks = len(configuration.modalities) - 1 if options["missing_sequence"] == "blank" else 0
         stages = Stages()
         answer = segment_case(
-            case, network, configuration.modalities, inference_configuration(options),
+            case, network, configuration.modalities, inference_configuration(options, notes),
             PreparationOptions(str(options["preparation"]), cache=_cache_of(request.get("datastore"))),
-            blanks=blanks, stages=stages,
+            blanks=blanks, doubt=options["result"] == "uncertainty", stages=stages,
         )  # fmt: skip
         result = answer.result
+        voxels = result.labels if answer.doubt is None else answer.doubt
         warnings += missing_warnings(case.missing(configuration.modalities), configuration.modalities, notes)
         path = temporary_file(str(options["result_extension"]))
         try:
             with stages.stage("write"):
-                write_result(result.labels, answer.affine, path, compress=bool(options["result_compress"]))
+                write_result(voxels, answer.affine, path, compress=bool(options["result_compress"]))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -91,6 +94,7 @@ class BrainTumorSegmentationInferTask(InferTask):
             "centroid_ras_mm": result.centroid_ras_mm,
             "bounding_box_voxels": result.bounding_box_voxels,
             "mean_entropy": round(result.mean_entropy, 5),
+            **(result.doubt.as_dict() if result.doubt is not None else {}),
             "warnings": list(dict.fromkeys([*warnings, *answer.warnings])),
             "kind": answer.kind,
             "kind_reason": answer.reason,
@@ -104,6 +108,13 @@ class BrainTumorSegmentationInferTask(InferTask):
             },
             "notice": RESEARCH_NOTICE,
         }
+
+
+def _check_result(options: dict[str, Any]) -> None:
+    if options["result"] == "uncertainty" and options["result_extension"] == ".seg.nrrd":
+        raise InvalidValueError(
+            "result_extension: '.seg.nrrd' holds labels; with result=uncertainty allowed are .nii.gz, .nii, .nrrd"
+        )
 
 
 def _cache_of(datastore: object) -> PreparedCache | None:

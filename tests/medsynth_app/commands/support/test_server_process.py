@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from medsynth_app.commands.server_process import ServerProcess
+from medsynth_app.commands.support.server_process import ServerProcess
 from medsynth_app.errors import MedSynthError
 
 

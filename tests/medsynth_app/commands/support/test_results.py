@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medsynth_app.commands.results import TrainingDisplay, progress_bar, store_json
+from medsynth_app.commands.support.results import TrainingDisplay, progress_bar, store_json
 
 
 def test_result_is_written_whole(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What several commands share: their output, their import, a server as a process."""
