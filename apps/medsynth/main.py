@@ -27,6 +27,7 @@ from lib.inference import run_inference
 from lib.infers.correction import CorrectionInferTask
 from lib.processes import die_with_server, remember_server
 from lib.publication import note_unknown_weights, noting_publication, on_behalf
+from lib.reviews import LabelReviews
 from lib.rounds import AnnotationRounds
 from lib.scoring.agreement import AgreementScoring
 from lib.server.folder_lock import hold_folder
@@ -45,6 +46,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from medsynth_app import __version__
+from medsynth_app.api.routes.reviews import get_reviews
 from medsynth_app.api.routes.rounds import get_rounds
 from medsynth_app.api.routes.synthesis import get_weights_store
 from medsynth_app.api.routes.thumbnails import get_thumbnails
@@ -138,6 +140,8 @@ class MedSynthApp(MONAILabelApp):
         self.clinic.start()
         harden(server, self)
         server.dependency_overrides[get_rounds] = lambda: self.rounds
+        reviews = LabelReviews(store)
+        server.dependency_overrides[get_reviews] = lambda: reviews
         server.dependency_overrides[get_weights_store] = lambda: synthesis_weights(self.settings)
         thumbnails = CaseThumbnails(store)
         server.dependency_overrides[get_thumbnails] = lambda: thumbnails

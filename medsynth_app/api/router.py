@@ -11,6 +11,7 @@ from medsynth_app.api.routes import (
     hospitals,
     metrics,
     regions,
+    reviews,
     rounds,
     symptoms,
     synthesis,
@@ -23,6 +24,7 @@ PREFIX = "/medsynth/api"
 def build_router() -> APIRouter:
     """The routes; the application puts clinic and studies in place (see `dependencies`)."""
     router = APIRouter(prefix=PREFIX)
-    for part in (audit, symptoms, regions, cross_check, hospitals, health, metrics, rounds, synthesis, thumbnails):
+    clinical = (symptoms, regions, cross_check, hospitals)
+    for part in (audit, *clinical, health, metrics, reviews, rounds, synthesis, thumbnails):
         router.include_router(part.router)
     return router

@@ -43,7 +43,7 @@ def doubts_about(labels: np.ndarray, brain: np.ndarray) -> tuple[str, ...]:
     thin = (slice(None, None, 2),) * 3
     whole = ndimage.binary_fill_holes(brain[thin])
     doubts = []
-    share = float(tumor[thin].sum()) / max(int(whole.sum()), 1)
+    share = min(1.0, float(tumor[thin].sum()) / max(int(whole.sum()), 1))
     if share > LARGEST_SHARE:
         doubts.append(
             f"the tumour fills {100 * share:.0f}% of the brain (more than {100 * LARGEST_SHARE:.0f}% is rare): "

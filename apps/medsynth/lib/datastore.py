@@ -33,6 +33,7 @@ from lib.finite import finite
 from lib.index_file import read_index
 from medsynth_app.active_learning.facts import checksum_of
 from medsynth_app.active_learning.label_versions import LabelVersion, LabelVersions
+from medsynth_app.active_learning.reviews import Review, ReviewStatus, keep_review, reviews_file, status_of
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -306,12 +307,20 @@ class CaseDatastore(LocalDatastore):
         self.refresh_if_changed()
         return sorted(self._datastore.objects)
 
+    def get_labeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
+        """Cases with a label; a final one that a reviewer sent back does not count."""
+        return [name for name in super().get_labeled_images(label_tag, labels) if not self._is_sent_back(name)]
+
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
-        """Cases to annotate: without a final label, and not synthetic."""
+        """Cases to annotate: without a final label or with one that was sent back, and not synthetic."""
         self.refresh_if_changed()
-        return [
-            name for name in super().get_unlabeled_images(label_tag, labels) if not self.is_synthetic(name)
-        ]
+        found = {*super().get_unlabeled_images(label_tag, labels), *filter(self._is_sent_back, self._datastore.objects)}
+        return [name for name in self._datastore.objects if name in found and not self.is_synthetic(name)]
+
+    def _is_sent_back(self, image_id: str) -> bool:
+        model = self._datastore.objects.get(image_id)
+        label = model.labels.get(FINAL) if model is not None else None
+        return label is not None and status_of(label.info, KEY_VERSION) is ReviewStatus.SENT_BACK
 
     # ---- changing ------------------------------------------------------------------------------------
 
@@ -502,6 +511,29 @@ class CaseDatastore(LocalDatastore):
         """Path of an earlier final label; raises NotFoundError where there is none of that number."""
         self.study(image_id)
         return self.versions.file(image_id, number)
+
+    def review_label(self, image_id: str, review: Review) -> None:
+        """Keep what a reviewer decided about the newest version of a final label; one that is sent back counts as not
+        labelled until the next version.
+
+        Raises:
+            NotFoundError: no such case or version.
+            StaleError: a newer version is there (409).
+        """
+        self.label_version_file(image_id, review.version)
+        with self._changing(writes_index=False):
+            newest = self.versions.versions(image_id)[-1]
+            label = self._model(image_id).labels.get(FINAL)
+            if newest.number != review.version or label is None:
+                raise StaleError(
+                    f"version: {review.version} of {image_id!r} is not the newest, which is {newest.number}"
+                    + (" and was removed" if newest.deleted else "")
+                )
+            path = reviews_file(self.versions, image_id, review.version)
+            facts = {"version": review.version, "status": review.status}
+            with self._whole(image_id, [path], "label.reviewed", **facts):
+                keep_review(self.versions, image_id, review)
+                label.info["review"] = review.shown()
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Take away a label that was submitted; its versions can still be read. One that came with the case folder

@@ -55,6 +55,7 @@ RULES = (
     # MedSynth's own.
     _rule(READING, r"/medsynth/api/audit(/.*)?", Role.ADMIN),
     _rule(CHANGING, r"/medsynth/api/cross-check/[^/]+/(decision|free-text)", Role.REVIEWER),
+    _rule(CHANGING, r"/medsynth/api/reviews/.*", Role.REVIEWER),
     _rule(CHANGING, r"/medsynth/api/rounds/.*", Role.ADMIN),
     _rule(("POST",), r"/medsynth/api/symptoms/.*", Role.VIEWER),
     _rule(READING, r"/medsynth|/medsynth/.*", Role.VIEWER),

@@ -186,5 +186,6 @@ def test_killed_server_takes_its_training_along(start_server: Any, tmp_path: Pat
         assert (status["status"], status["broken_off"], status["request"]["model"]) == ("ERROR", True, MODEL)
         assert "broken off" in status["details"][0]
         assert [run["model"] for run in again.get("/medsynth/api/rounds").json()["broken_off"]] == [MODEL]
-        assert again.get("/medsynth/api/audit").json()["changes"][0]["action"] == "training.broken_off"
+        actions = [row["action"] for row in again.get("/medsynth/api/audit").json()["changes"]]
+        assert actions.count("training.broken_off") == 1
         assert again.get("/train/", params={"check_if_running": "true"}).status_code == 404

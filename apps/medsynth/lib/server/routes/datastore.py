@@ -26,6 +26,7 @@ from medsynth_app.imaging.studies.cases import image_stem
 
 SERVER_INFO_KEYS = (
     "synthetic", "strategy", "origin", "path", "name", "ts", "notice", "labels", "author", "version", "warnings",
+    "review",
 )  # fmt: skip
 """What only the server writes into what is stored about a case or label."""
 
