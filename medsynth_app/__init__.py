@@ -14,6 +14,10 @@ __version__ = "0.1.0"
 _LIBRARY = {
     "segment": ("medsynth_app.segmentation.whole_study.library", "segment_input"),
     "prepare": ("medsynth_app.segmentation.whole_study.library", "prepare_input"),
+    "generate": ("medsynth_app.library.generation", "generate"),
+    "train": ("medsynth_app.library.training", "train"),
+    "evaluate": ("medsynth_app.library.evaluation", "evaluate"),
+    "show": ("medsynth_app.library.figures", "show"),
 }
 """Public name -> where it lives; imported when it is first asked for, so that importing the package stays quick."""
 

@@ -24,7 +24,7 @@ GROUND = (
     "precision", "updates",
 )  # fmt: skip
 FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, "preparation": 2, **dict.fromkeys(WINGS, 3), "api": 4}
-OVERSEERS = ("cli", "commands", "__main__")
+OVERSEERS = ("cli", "commands", "library", "__main__")
 """What stands at the top of the library and may see every room, as may all that begins with ``benchmark``."""
 WEB_FRAMEWORKS = ("fastapi", "starlette")
 

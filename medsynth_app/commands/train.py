@@ -13,15 +13,14 @@ import typer
 from medsynth_app.commands import train_synthesis
 from medsynth_app.commands.support.results import TrainingDisplay, console, left_out_words, show_left_out
 from medsynth_app.errors import InvalidValueError
-from medsynth_app.imaging.provenance.generated_voxels import generated_here
-from medsynth_app.imaging.provenance.same_images import digests_of_cases, is_marked_case, same_examination
-from medsynth_app.imaging.studies.cases import CaseFiles, find_cases, look_for_cases
+from medsynth_app.imaging.studies.cases import find_cases, look_for_cases
 from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.training.dataset import load_cases
 from medsynth_app.segmentation.training.distributed import launch
 from medsynth_app.segmentation.training.loop import Progress, Trainer, TrainingConfiguration
 from medsynth_app.segmentation.training.tracking import Tracker
+from medsynth_app.segmentation.training.validation_cases import check_validation_cases
 from medsynth_app.segmentation.weights import load_weights
 
 MISSING_SEQUENCE = ("refuse", "blank")
@@ -118,33 +117,6 @@ def brain_tumor_segmentation(
     )  # fmt: skip
     processes = torch.cuda.device_count() if device is None else 1
     launch(_train, max(processes, 1), run)
-
-
-def check_validation_cases(cases: list[CaseFiles], held_out: set[str]) -> None:
-    """Validation cases are real, and none is a training case under another name.
-
-    Raises:
-        InvalidValueError: names those that are not.
-    """
-    if not held_out:
-        return
-    digests = digests_of_cases(cases)
-    table = generated_here()
-    generated = [
-        case.name
-        for case in cases
-        if case.name in held_out and (is_marked_case(case) or table.find(digests[case.name]) is not None)
-    ]
-    if generated:
-        raise InvalidValueError(f"validation: {', '.join(generated)} are synthetic; only real cases validate")
-    same = same_examination(digests)
-    training = {same[case.name]: case.name for case in cases if case.name not in held_out}
-    twice = [f"{name} and {training[same[name]]}" for name in sorted(held_out) if same[name] in training]
-    if twice:
-        raise InvalidValueError(
-            f"validation: {'; '.join(twice)} hold the same images; a case that is trained on cannot validate: "
-            "take one of the two away, or name both"
-        )
 
 
 @dataclass(frozen=True)

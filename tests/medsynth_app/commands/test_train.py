@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from medsynth_app.commands.train import check_validation_cases
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.provenance.generated_voxels import generated_here
 from medsynth_app.imaging.provenance.marking import SyntheticMark, mark_synthetic
 from medsynth_app.imaging.studies.cases import find_cases
+from medsynth_app.segmentation.training.validation_cases import check_validation_cases
 
 
 @pytest.fixture
