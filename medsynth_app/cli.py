@@ -27,6 +27,10 @@ COMMANDS = {
         "medsynth_app.commands.evaluate", "evaluate",
         "Segment labelled cases and report Dice, IoU, sensitivity, specificity and HD95 for WT, TC and ET.",
     ),
+    "batch": CommandPlace(
+        "medsynth_app.commands.batch", "application",
+        "Many studies or synthetic cases; the same command again goes on.",
+    ),
     "doctor": CommandPlace(
         "medsynth_app.commands.doctor", "doctor",
         "Check Python, packages, processor, memory, devices and weights; exit status 1 if something is missing.",

@@ -21,10 +21,10 @@ GROUND = (
     "configuration", "vocabulary", "errors", "files", "options", "accounts", "audit", "request_context", "cancellation",
     "plain_values",
     "json_values",
-    "precision", "updates",
+    "precision", "updates", "quiet_imports",
 )  # fmt: skip
 FLOORS = {**dict.fromkeys(GROUND, 0), "imaging": 1, "preparation": 2, **dict.fromkeys(WINGS, 3), "api": 4}
-OVERSEERS = ("cli", "commands", "library", "__main__")
+OVERSEERS = ("batch", "cli", "commands", "library", "__main__")
 """What stands at the top of the library and may see every room, as may all that begins with ``benchmark``."""
 WEB_FRAMEWORKS = ("fastapi", "starlette")
 

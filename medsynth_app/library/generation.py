@@ -110,7 +110,7 @@ def generate(
         InvalidValueError: an unknown condition, or an impossible value; names what is allowed.
     """
     row = CATALOGUE.row(model, generator)
-    _check_names(row, conditions)
+    check_conditions(row, conditions)
     parsed = row.conditions.parse(conditions)
     folder = Path(weights) if weights else None
     store = WeightsStore((folder, SHIPPED_FOLDER) if folder else (SHIPPED_FOLDER,))
@@ -122,7 +122,12 @@ def generate(
     return Generated(made, {"model": model, **made.facts, **made.mark.as_dict()})
 
 
-def _check_names(row: CatalogueRow, conditions: Mapping[str, Any]) -> None:
+def check_conditions(row: CatalogueRow, conditions: Mapping[str, Any]) -> None:
+    """Refuse conditions that a generator does not have.
+
+    Raises:
+        InvalidValueError: names one, those it has, and a call.
+    """
     known = [described["name"] for described in row.conditions.described()]
     unknown = [name for name in conditions if name not in known]
     if unknown:

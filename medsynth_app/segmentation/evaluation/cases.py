@@ -82,7 +82,7 @@ def evaluate_cases(
             left_out[case.name] = f"cannot be read: {error.strerror}"
         on_case(case.name)
     seconds = [row["seconds"] for row in rows.values()]
-    return EvaluationReport(rows, _summary(rows), float(np.median(seconds)) if seconds else 0.0, left_out)
+    return EvaluationReport(rows, summary_of(rows), float(np.median(seconds)) if seconds else 0.0, left_out)
 
 
 def _evaluated(
@@ -113,7 +113,8 @@ def _evaluated(
     }
 
 
-def _summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+def summary_of(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Cases as in ``EvaluationReport.cases`` -> ``mean`` and ``median`` -> region -> figure."""
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for kind, function in (("mean", np.mean), ("median", np.median)):
         summary[kind] = {}
