@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"], ["train", "--help"], ["benchmark", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"], ["benchmark", "--help"]])
 def test_nothing_on_standard_error(repository: Path, words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "medsynth_app.cli", *words], capture_output=True, text=True, timeout=120, check=False,
