@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from medsynth_app.imaging.mask_preview import write_mask_preview
 from medsynth_app.preparation.pipeline import PreparationOptions, Stages
 from medsynth_app.preparation.study_input import SeriesInput, StudyInput
 from medsynth_app.segmentation.current_network import CurrentNetwork
-from medsynth_app.segmentation.inference import InferenceConfiguration, temperature_of
+from medsynth_app.segmentation.inference import InferenceConfiguration, as_fitted
 from medsynth_app.segmentation.whole_study.run_manifest import run_manifest
 from medsynth_app.segmentation.whole_study.study_segmentation import StudySegmentation, segment_study
 
@@ -56,7 +56,7 @@ class SegmentationJob:
 
     def run(self, study: StudyInput, stages: Stages, outcome: Outcome) -> None:
         network, shape, notes = self.network.get()
-        configuration = replace(self.configuration, temperature=temperature_of(notes))
+        configuration = as_fitted(self.configuration, notes)
         answer = segment_study(
             study, network, shape.modalities, configuration, self.options,
             blanks=len(shape.modalities) - 1 if self.blank else 0, reference=self.reference,

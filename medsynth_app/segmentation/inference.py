@@ -8,7 +8,7 @@ are the argmax of the logits: no softmax over the full volume.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import psutil
@@ -56,6 +56,8 @@ class InferenceConfiguration:
         cleaning: what is removed from the answer.
         temperature: the logits are divided by it where probabilities are told; it changes no label. Above 1 for a
             network that is surer than it is right.
+        core_offset: taken off the logit of necrotic core where T1ce is there, for weights that call too much core;
+            fitted on their training cases.
     """
 
     precision: str = "auto"
@@ -65,6 +67,7 @@ class InferenceConfiguration:
     window_overlap: float = 0.25
     cleaning: CleaningConfiguration = field(default_factory=CleaningConfiguration)
     temperature: float = 1.0
+    core_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -75,12 +78,34 @@ class InferenceConfiguration:
             raise InvalidValueError(f"memory_limit_gb: {self.memory_limit_gb} must not be negative")
         if not 0.05 <= self.temperature <= 20.0:
             raise InvalidValueError(f"temperature: {self.temperature} must be between 0.05 and 20")
+        if not -20.0 <= self.core_offset <= 20.0:
+            raise InvalidValueError(f"core_offset: {self.core_offset} must be between -20 and 20")
 
 
-def temperature_of(notes: Mapping[str, object]) -> float:
-    """The temperature that was fitted for weights, by their notes; 1 where none was."""
-    value = notes.get("temperature", 1.0)
-    return float(value) if isinstance(value, (int, float)) else 1.0
+def as_fitted(configuration: InferenceConfiguration, notes: Mapping[str, object]) -> InferenceConfiguration:
+    """A configuration with what was fitted for weights, by their notes: ``temperature`` and ``core_offset``."""
+    found = {name: notes.get(name) for name in ("temperature", "core_offset")}
+    fitted = {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
+    return replace(configuration, **fitted)  # type: ignore[arg-type]
+
+
+def less_core(
+    logits: torch.Tensor, image: torch.Tensor, configuration: InferenceConfiguration, modalities: Sequence[str]
+) -> torch.Tensor:
+    """Logits (4, ...) with ``core_offset`` taken off necrotic core, where T1ce is read and not blank.
+
+    Args:
+        logits: of a part of the image.
+        image: (C, X, Y, Z), all of it.
+        configuration: holds the offset.
+        modalities: names of the channels.
+    """
+    t1ce = Modality.T1CE.value
+    if not configuration.core_offset or t1ce not in modalities or not bool(image[list(modalities).index(t1ce)].any()):
+        return logits
+    result = logits.clone()
+    result[TumorLabel.NECROTIC_CORE] -= configuration.core_offset
+    return result
 
 
 @dataclass(frozen=True)
@@ -134,6 +159,7 @@ def segment(
     image = torch.from_numpy(prepared.image)
     with torch.inference_mode():
         box, logits = predict_closely(image, network, configuration)
+        logits = less_core(logits, image, configuration, modalities)
         found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     labels = restore_labels(cleaned, prepared)

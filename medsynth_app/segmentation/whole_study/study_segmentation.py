@@ -38,6 +38,7 @@ from medsynth_app.segmentation.inference import (
     cleaned_answer,
     label_volumes_ml,
     labels_of,
+    less_core,
     place_of,
     predict_closely,
     segment,
@@ -312,6 +313,7 @@ def class_probabilities(
     prepared = prepare(volume)
     image = torch.from_numpy(prepared.image)
     box, logits = predict_closely(image, network, configuration)
+    logits = less_core(logits, image, configuration, modalities)
     part = box.slices
     found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
