@@ -1,6 +1,8 @@
 // The page: cases, viewer, tabs. Parts whose back end does not answer stay hidden.
 import * as clinic from "./clinic.js";
 import * as generators from "./generators.js";
+import { LABELS } from "./labels.js";
+import * as pen from "./pen.js";
 import * as rounds from "./rounds.js";
 import { element, infer, json, place } from "./server.js";
 import * as viewer from "./viewer.js";
@@ -44,6 +46,7 @@ async function open(name) {
   place("volumes").replaceChildren();
   viewer.openCase(name);
   clinic.forCase(name, null, tagsOf(name));
+  pen.forCase(name, tagsOf(name));
   listCases();
   for (const id of ["sequence", "view", "segment"]) place(id).disabled = false;
   await showSequence();
@@ -69,9 +72,16 @@ async function segment() {
   place("segment").disabled = false;
   if (!answer || state.chosen !== name) return;
   tell([word("seconds", ((performance.now() - begin) / 1000).toFixed(1)), ...(answer.params.warnings || [])].join(" · "));
-  place("volumes").replaceChildren(...Object.entries(answer.params.volumes_ml || {}).map(([label, ml]) =>
-    element("div", { class: `swatch-${label}` }, element("dt", {}, word(label)), element("dd", {}, `${ml.toFixed(1)} ml`))));
-  clinic.forCase(name, answer.image, tagsOf(name));
+  pen.maskIs(name, answer.image);
+  maskChanged(name, answer.image);
+}
+// Volumes and cross-check are those of the mask that is seen.
+function maskChanged(name, file) {
+  if (state.chosen !== name) return;
+  const volumes = viewer.maskVolumes() || [];
+  place("volumes").replaceChildren(...volumes.map((ml, index) => element("div", { class: `swatch-${LABELS[index].name}` },
+    element("dt", {}, word(LABELS[index].name)), element("dd", {}, `${ml.toFixed(1)} ml`))));
+  clinic.forCase(name, file, tagsOf(name));
 }
 function choose(tab) {
   for (const button of document.querySelectorAll(".tab")) {
@@ -84,6 +94,7 @@ function wordsChanged() {
   place("view").replaceChildren(...viewer.viewNames.map((name) => element("option", { value: name }, word(name))));
   listCases();
   clinic.wordsChanged();
+  pen.wordsChanged();
   generators.wordsChanged();
   rounds.wordsChanged();
 }
@@ -98,6 +109,7 @@ async function begin() {
   place("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value)));
   place("segment").addEventListener("click", segment);
   for (const button of document.querySelectorAll(".tab")) button.addEventListener("click", () => choose(button.dataset.tab));
+  pen.start({ tell, working, changed: maskChanged, saved: () => readCases() });
   choose("cases");
   wordsChanged();
   await working(word("loading"), async () => {

@@ -7,7 +7,7 @@ const WORDS = {
   tab_rounds: ["Rounds", "라운드"], cases: ["Cases", "증례"], search: ["Search", "검색"], no_case: ["Choose a case", "증례를 고르세요"],
   sequence: ["Sequence", "시퀀스"], view: ["View", "보기"], opacity: ["Mask", "마스크"], segment: ["Segment tumour", "종양 분할"],
   multi: ["Planes", "세 단면"], axial: ["Axial", "축상면"], coronal: ["Coronal", "관상면"], sagittal: ["Sagittal", "시상면"], render: ["3-D", "3차원"],
-  canvas: ["Sequence with the mask over it; arrow keys move through the slices", "마스크를 겹친 시퀀스, 화살표 키로 단면 이동"],
+  canvas: ["Sequence with the mask over it; arrow keys and page up, page down move the crosshair, space makes a dot with the pen", "마스크를 겹친 시퀀스, 화살표와 PageUp, PageDown 키로 십자선 이동, 스페이스로 펜 점 찍기"],
   loading: ["Loading…", "불러오는 중…"], segmenting: ["Segmenting…", "분할하는 중…"], seconds: ["done in {} s", "{}초 만에 완료"],
   labelled: ["labelled", "라벨 있음"], synthetic: ["synthetic", "합성"], empty: ["No case found", "증례가 없습니다"],
   necrotic_core: ["Necrotic core", "괴사 중심"], edema: ["Oedema", "부종"], enhancing_tumor: ["Enhancing tumour", "조영 증강 종양"],
@@ -35,6 +35,14 @@ const WORDS = {
   no_rounds: ["No round yet.", "아직 라운드가 없습니다."], broken_off: ["A training was broken off, start it again:", "학습이 중단되었습니다. 다시 시작하세요:"], round: ["Round", "라운드"], labels: ["Labels", "라벨"], model_dice: ["Model Dice (validation)", "모델 Dice(검증)"],
   before: ["Dice before correction", "수정 전 Dice"], image: ["Input picture", "입력 그림"],
   download: ["Download {}", "내려받기 {}"], gallery: ["Made so far", "지금까지 만든 것"], course: ["Course, from the photograph onwards", "사진에서부터의 경과"],
+  pen: ["Pen (E)", "펜 (E)"], palette: ["What the pen marks", "펜으로 표시할 것"], key: ["Key {}", "{} 키"], not_tumor: ["Not tumour", "종양 아님"], pen_size: ["Size", "크기"],
+  correct: ["Correct (C)", "수정 (C)"], paint: ["Paint as drawn (P)", "그린 대로 칠하기 (P)"], undo: ["Undo", "되돌리기"], before_after: ["Before (X)", "이전 (X)"],
+  versions: ["Labels of this case", "이 증례의 라벨"], load_label: ["Load a label…", "라벨 불러오기…"], no_label: ["No label kept yet", "저장된 라벨 없음"], label_tag: ["Label {}", "라벨 {}"],
+  annotator: ["Your name", "이름"], save_version: ["Save version", "버전 저장"], version: ["Version {}", "버전 {}"], nobody: ["unnamed", "이름 없음"],
+  correcting: ["Correcting; the first time in a case the network looks at it…", "수정하는 중, 증례마다 처음에는 신경망이 먼저 봅니다…"], changed: ["{} voxels changed", "복셀 {}개 변경"],
+  painted: ["{} voxels painted", "복셀 {}개 칠함"], undone: ["Undone", "되돌렸습니다"], shown_before: ["Shown: the mask before", "이전 마스크를 보는 중"],
+  saving: ["Saving…", "저장하는 중…"], saved: ["Saved as version {}", "버전 {}(으)로 저장됨"], strokes_open: ["Correct, paint or undo the strokes first.", "먼저 획을 수정, 칠하기, 되돌리기 하세요."],
+  other_grid: ["The mask lies on another grid than this sequence: choose the sequence that was segmented.", "마스크와 이 시퀀스의 격자가 다릅니다. 분할한 시퀀스를 고르세요."],
   simulated: ["A simulation: nobody's lesion was seen to do this.", "시뮬레이션입니다. 실제 환자의 경과가 아닙니다."],
 };
 let language = localStorage.getItem("medsynth-language") || (navigator.language.startsWith("ko") ? "ko" : "en");
