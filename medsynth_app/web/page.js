@@ -3,6 +3,7 @@ import * as clinic from "./clinic.js";
 import * as generators from "./generators.js";
 import { LABELS } from "./labels.js";
 import * as pen from "./pen.js";
+import * as review from "./review.js";
 import * as rounds from "./rounds.js";
 import { element, infer, json, place } from "./server.js";
 import * as viewer from "./viewer.js";
@@ -76,11 +77,12 @@ async function segment() {
   maskChanged(name, answer.image);
 }
 // Volumes and cross-check are those of the mask that is seen.
-function maskChanged(name, file) {
+function maskChanged(name, file, legend = LABELS) {
   if (state.chosen !== name) return;
   const volumes = viewer.maskVolumes() || [];
-  place("volumes").replaceChildren(...volumes.map((ml, index) => element("div", { class: `swatch-${LABELS[index].name}` },
-    element("dt", {}, word(LABELS[index].name)), element("dd", {}, `${ml.toFixed(1)} ml`))));
+  place("volumes").replaceChildren(...volumes.map((ml, index) => element("div", { class: `swatch-${legend[index].name}` },
+    element("dt", {}, word(legend[index].name)), element("dd", {}, `${ml.toFixed(legend === LABELS ? 1 : 2)} ml`))));
+  if (legend !== LABELS) return;
   clinic.forCase(name, file, tagsOf(name));
 }
 function choose(tab) {
@@ -88,13 +90,17 @@ function choose(tab) {
     button.toggleAttribute("aria-current", false);
     if (button.dataset.tab === tab) button.setAttribute("aria-current", "page");
   }
-  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== `tab-${tab}`;
+  const isReview = tab === "review";
+  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== `tab-${isReview ? "cases" : tab}`;
+  place("tab-cases").classList.toggle("reviewing", isReview);
+  if (isReview) review.entered();
 }
 function wordsChanged() {
   place("view").replaceChildren(...viewer.viewNames.map((name) => element("option", { value: name }, word(name))));
   listCases();
   clinic.wordsChanged();
   pen.wordsChanged();
+  review.wordsChanged();
   generators.wordsChanged();
   rounds.wordsChanged();
 }
@@ -109,14 +115,18 @@ async function begin() {
   place("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value)));
   place("segment").addEventListener("click", segment);
   for (const button of document.querySelectorAll(".tab")) button.addEventListener("click", () => choose(button.dataset.tab));
-  pen.start({ tell, working, changed: maskChanged, saved: () => readCases() });
+  pen.start({ tell, working, changed: maskChanged, saved: (name) => { readCases(); review.changed(name); } });
   choose("cases");
   wordsChanged();
   await working(word("loading"), async () => {
     await readCases();
     tell("");
   });
-  const tabs = { generators: () => generators.start(readCases), rounds: rounds.start };
+  const reviewing = { tell, working, open, decided: readCases, penInHand: pen.inHand, shown: (name, file, legend, isNewest) => {
+    if (isNewest && !legend) pen.maskIs(name, file);
+    maskChanged(name, file, legend || LABELS);
+  } };
+  const tabs = { review: () => review.start(reviewing), generators: () => generators.start(readCases), rounds: rounds.start };
   for (const [tab, start] of Object.entries(tabs)) {
     start().then(() => { document.querySelector(`[data-tab=${tab}]`).hidden = false; }).catch(() => {});
   }

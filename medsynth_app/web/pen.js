@@ -38,7 +38,7 @@ export function forCase(name, tags) {
 }
 // A mask that came from the model or from the store: a state that can be undone.
 export function maskIs(name, file) {
-  if (name !== here.name) return;
+  if (name !== here.name || file === current()) return;
   here.states.push(file);
   here.before = false;
   show();
@@ -66,9 +66,17 @@ function show() {
   place("save").disabled = !ready() || drawn || here.before;
   place("save").title = drawn ? word("strokes_open") : "";
 }
+// Whatever else was looked at, strokes go over the mask that is worked on.
+async function showCurrent() {
+  here.before = false;
+  if (!current()) return;
+  await viewer.showMask(here.name, current());
+  callbacks.changed(here.name, current());
+}
+export const inHand = () => on;
 async function toggle(wanted = !on) {
   on = wanted;
-  if (on && here.before) await compare();
+  if (on) await showCurrent();
   await viewer.setPen(on);
   show();
 }
@@ -98,7 +106,7 @@ async function alone(text, work) {
   return answer;
 }
 async function drawnOver(values) {
-  if (here.before) await compare();
+  await showCurrent();
   const drawn = await viewer.drawnLabel(values);
   if (!drawn) throw new Error(word("other_grid"));
   return drawn;

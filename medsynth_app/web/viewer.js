@@ -6,7 +6,7 @@ import { countLabels, niftiFile, overlaid } from "./strokes.js";
 const VIEWS = { multi: 3, axial: 0, coronal: 1, sagittal: 2, render: 4 };
 const MOST_UNDO = 60;
 let nv = null;
-let shown = { name: null, image: null, mask: null, colors: MASK_COLORS };
+let shown = { name: null, image: null, mask: null, file: null, colors: MASK_COLORS };
 let drawn = {};
 let drawing = Promise.resolve();
 const pen = { on: false, value: 1, size: 3, strokes: 0, onStroke: () => {} };
@@ -55,7 +55,7 @@ async function changeMask(wanted) {
 // What was seen of the case before goes at once, whether or not the next one can be read.
 export function openCase(name) {
   pen.strokes = 0;
-  shown = { name, image: null, mask: null, colors: MASK_COLORS };
+  shown = { name, image: null, mask: null, file: null, colors: MASK_COLORS };
   return draw();
 }
 export async function showSequence(name, modality, stillWanted) {
@@ -66,9 +66,9 @@ export async function showSequence(name, modality, stillWanted) {
   await draw();
 }
 export async function showMask(name, file, isDifference = false) {
-  const mask = file ? await file.arrayBuffer() : null;
+  const mask = file && file === shown.file ? shown.mask : file && await file.arrayBuffer();
   if (shown.name !== name) return;
-  shown = { ...shown, mask, colors: isDifference ? DIFFERENCE_COLORS : MASK_COLORS };
+  shown = { ...shown, mask: mask || null, file: file || null, colors: isDifference ? DIFFERENCE_COLORS : MASK_COLORS };
   await draw();
 }
 export function goTo(millimetres) {

@@ -43,6 +43,13 @@ const WORDS = {
   painted: ["{} voxels painted", "복셀 {}개 칠함"], undone: ["Undone", "되돌렸습니다"], shown_before: ["Shown: the mask before", "이전 마스크를 보는 중"],
   saving: ["Saving…", "저장하는 중…"], saved: ["Saved as version {}", "버전 {}(으)로 저장됨"], strokes_open: ["Correct, paint or undo the strokes first.", "먼저 획을 수정, 칠하기, 되돌리기 하세요."],
   other_grid: ["The mask lies on another grid than this sequence: choose the sequence that was segmented.", "마스크와 이 시퀀스의 격자가 다릅니다. 분할한 시퀀스를 고르세요."],
+  review: ["Review", "검토"], queue: ["Submitted labels", "제출된 라벨"], status: ["Status", "상태"], all: ["all", "전체"], waiting: ["waiting", "대기"], accepted: ["accepted", "승인됨"],
+  sent_back: ["sent back", "돌려보냄"], previous: ["Previous (P)", "이전 (P)"], next: ["Next (N)", "다음 (N)"], queue_empty: ["Nothing here.", "항목이 없습니다."],
+  note: ["Note for the annotator", "작업자에게 남길 말"], note_hint: ["what to change (needed to send back)", "고칠 점 (돌려보낼 때 필요)"], accept_key: ["Accept (A)", "승인 (A)"], send_back_key: ["Send back (R)", "돌려보내기 (R)"],
+  compare: ["Compare versions", "버전 비교"], first_version: ["First", "첫째"], second_version: ["Second", "둘째"], decisions: ["Decisions", "결정 내역"],
+  show_second: ["Second", "둘째"], show_first: ["First", "첫째"], show_difference: ["Difference", "차이"], region: ["Region", "영역"], dice: ["Dice", "Dice"], hd95: ["HD95 (mm)", "HD95 (mm)"],
+  WT: ["Whole tumour", "전체 종양"], TC: ["Tumour core", "종양 중심부"], ET: ["Enhancing", "조영 증강"], only_first: ["only in the first", "첫째에만"], only_second: ["only in the second", "둘째에만"],
+  other_label: ["another label", "다른 라벨"],
   simulated: ["A simulation: nobody's lesion was seen to do this.", "시뮬레이션입니다. 실제 환자의 경과가 아닙니다."],
 };
 let language = localStorage.getItem("medsynth-language") || (navigator.language.startsWith("ko") ? "ko" : "en");

@@ -66,7 +66,8 @@ def drag(browser: Any, across: int = 60) -> None:  # noqa: F811
     """A stroke from the middle of the picture to the right."""
     from selenium.webdriver import ActionChains
 
-    chain = ActionChains(browser, duration=20).move_to_element_with_offset(the(browser, "canvas"), -across, 0).click_and_hold()
+    chain = ActionChains(browser, duration=20)
+    chain = chain.move_to_element_with_offset(the(browser, "canvas"), -across, 0).click_and_hold()
     for _ in range(6):
         chain = chain.move_by_offset(across // 3, 0)
     chain.release().perform()
