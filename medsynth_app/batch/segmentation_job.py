@@ -19,7 +19,7 @@ from medsynth_app.imaging.mask_preview import write_mask_preview
 from medsynth_app.preparation.pipeline import PreparationOptions, Stages
 from medsynth_app.preparation.study_input import SeriesInput, StudyInput
 from medsynth_app.segmentation.current_network import CurrentNetwork
-from medsynth_app.segmentation.inference import InferenceConfiguration, as_fitted
+from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.whole_study.run_manifest import run_manifest
 from medsynth_app.segmentation.whole_study.study_segmentation import StudySegmentation, segment_study
 
@@ -56,9 +56,8 @@ class SegmentationJob:
 
     def run(self, study: StudyInput, stages: Stages, outcome: Outcome) -> None:
         network, shape, notes = self.network.get()
-        configuration = as_fitted(self.configuration, notes)
         answer = segment_study(
-            study, network, shape.modalities, configuration, self.options,
+            study, network, shape.modalities, self.configuration, self.options,
             blanks=len(shape.modalities) - 1 if self.blank else 0, reference=self.reference,
             doubt=self.extras["uncertainty"], stages=stages,
         )  # fmt: skip

@@ -7,8 +7,8 @@ are the argmax of the logits: no softmax over the full volume.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
@@ -24,6 +24,7 @@ from medsynth_app.imaging.volume import Volume
 from medsynth_app.precision import PRECISIONS, computing
 from medsynth_app.segmentation.doubt import Doubt, doubt_about, doubt_percent, volume_intervals_ml
 from medsynth_app.segmentation.enhancement import without_unproven_enhancement
+from medsynth_app.segmentation.fitted import fitted_of
 from medsynth_app.segmentation.localization import inside_brain, tumor_box
 from medsynth_app.segmentation.network import SIDE_MULTIPLE
 from medsynth_app.segmentation.plausibility import doubt_at_the_image_edge, doubts_about
@@ -54,10 +55,6 @@ class InferenceConfiguration:
         memory_limit_gb: a pass that would need more is cut into windows; 0 = half of what is free.
         window_overlap: share by which neighbouring windows overlap.
         cleaning: what is removed from the answer.
-        temperature: the logits are divided by it where probabilities are told; it changes no label. Above 1 for a
-            network that is surer than it is right.
-        core_offset: taken off the logit of necrotic core where T1ce is there, for weights that call too much core;
-            fitted on their training cases.
     """
 
     precision: str = "auto"
@@ -66,8 +63,6 @@ class InferenceConfiguration:
     memory_limit_gb: float = 0.0
     window_overlap: float = 0.25
     cleaning: CleaningConfiguration = field(default_factory=CleaningConfiguration)
-    temperature: float = 1.0
-    core_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -76,36 +71,6 @@ class InferenceConfiguration:
             raise InvalidValueError(f"window_overlap: {self.window_overlap} must be in [0, 0.9)")
         if not self.memory_limit_gb >= 0:
             raise InvalidValueError(f"memory_limit_gb: {self.memory_limit_gb} must not be negative")
-        if not 0.05 <= self.temperature <= 20.0:
-            raise InvalidValueError(f"temperature: {self.temperature} must be between 0.05 and 20")
-        if not -20.0 <= self.core_offset <= 20.0:
-            raise InvalidValueError(f"core_offset: {self.core_offset} must be between -20 and 20")
-
-
-def as_fitted(configuration: InferenceConfiguration, notes: Mapping[str, object]) -> InferenceConfiguration:
-    """A configuration with what was fitted for weights, by their notes: ``temperature`` and ``core_offset``."""
-    found = {name: notes.get(name) for name in ("temperature", "core_offset")}
-    fitted = {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
-    return replace(configuration, **fitted)  # type: ignore[arg-type]
-
-
-def less_core(
-    logits: torch.Tensor, image: torch.Tensor, configuration: InferenceConfiguration, modalities: Sequence[str]
-) -> torch.Tensor:
-    """Logits (4, ...) with ``core_offset`` taken off necrotic core, where T1ce is read and not blank.
-
-    Args:
-        logits: of a part of the image.
-        image: (C, X, Y, Z), all of it.
-        configuration: holds the offset.
-        modalities: names of the channels.
-    """
-    t1ce = Modality.T1CE.value
-    if not configuration.core_offset or t1ce not in modalities or not bool(image[list(modalities).index(t1ce)].any()):
-        return logits
-    result = logits.clone()
-    result[TumorLabel.NECROTIC_CORE] -= configuration.core_offset
-    return result
 
 
 @dataclass(frozen=True)
@@ -159,7 +124,6 @@ def segment(
     image = torch.from_numpy(prepared.image)
     with torch.inference_mode():
         box, logits = predict_closely(image, network, configuration)
-        logits = less_core(logits, image, configuration, modalities)
         found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     labels = restore_labels(cleaned, prepared)
@@ -171,7 +135,7 @@ def segment(
         *place_of(labels, volume.affine),
         mean_entropy=entropy,
         warnings=(*prepared.doubts, *doubts, *doubt_at_the_image_edge(labels)),
-        doubt=_doubt(box, logits, prepared, configuration.temperature, volumes_ml) if doubt else None,
+        doubt=_doubt(box, logits, prepared, fitted_of(network).temperature, volumes_ml) if doubt else None,
     )
 
 
@@ -220,7 +184,8 @@ def predict_closely(
     else:
         box = tumor_box(image, lambda coarse: predict_logits(coarse, network, configuration))
     x, y, z = box.slices
-    return box, predict_logits(image[:, x, y, z], network, configuration)
+    logits = predict_logits(image[:, x, y, z], network, configuration)
+    return box, fitted_of(network).less_core(logits, image)
 
 
 @torch.inference_mode()

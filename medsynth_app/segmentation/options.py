@@ -8,7 +8,7 @@ from medsynth_app.options import Option, OptionValue
 from medsynth_app.precision import PRECISIONS
 from medsynth_app.preparation.pipeline import MODES
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration
-from medsynth_app.segmentation.inference import InferenceConfiguration, as_fitted
+from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.training.losses import LOSSES
 from medsynth_app.segmentation.transforms import CleaningConfiguration
 
@@ -91,11 +91,9 @@ def cut_configuration(values: Mapping[str, OptionValue]) -> CutConfiguration:
     return CutConfiguration(reach_mm=int(values["reach_mm"]))
 
 
-def inference_configuration(
-    values: Mapping[str, OptionValue], notes: Mapping[str, object] | None = None
-) -> InferenceConfiguration:
-    """The typed record of parsed ``INFERENCE_OPTIONS``, with what was fitted for the weights by their notes."""
-    asked = InferenceConfiguration(
+def inference_configuration(values: Mapping[str, OptionValue]) -> InferenceConfiguration:
+    """The typed record of parsed ``INFERENCE_OPTIONS``."""
+    return InferenceConfiguration(
         precision=str(values["precision"]),
         test_time_augmentation=bool(values["test_time_augmentation"]),
         whole_brain=bool(values["whole_brain"]),
@@ -108,4 +106,3 @@ def inference_configuration(
             vessel_uptake=float(values["vessel_uptake"]),
         ),
     )
-    return as_fitted(asked, notes or {})

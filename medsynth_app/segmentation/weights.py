@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from medsynth_app.errors import InvalidValueError, UnsupportedKindError
+from medsynth_app.segmentation.fitted import Fitted
 from medsynth_app.segmentation.network import NetworkConfiguration, build_network
 
 
@@ -47,6 +48,8 @@ def save_weights(
 def load_weights(path: Path) -> tuple[nn.Module, NetworkConfiguration, dict[str, object]]:
     """The network of a weights file, in float32 and evaluation mode, its configuration and its notes.
 
+    The network carries what was fitted for it, see ``fitted_of``.
+
     Raises:
         UnsupportedKindError: not a safetensors file (415).
         InvalidValueError: not of a MedSynth segmentation network, or its tensors do not fit (422).
@@ -62,7 +65,8 @@ def load_weights(path: Path) -> tuple[nn.Module, NetworkConfiguration, dict[str,
         configuration = NetworkConfiguration(**{**record, "modalities": tuple(record["modalities"])})
         network = build_network(configuration)
         network.load_state_dict(tensors)
-        notes = json.loads(metadata.get("notes", "{}"))
+        notes = dict(json.loads(metadata.get("notes", "{}")))
+        network.fitted = Fitted.of_notes(notes, configuration.modalities)  # type: ignore[assignment]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InvalidValueError(f"weights {path.name}: do not fit a MedSynth segmentation network") from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):

@@ -15,7 +15,7 @@ from medsynth_app.imaging.labels import read_label
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.evaluation.lesion_wise import score_lesions
 from medsynth_app.segmentation.evaluation.metrics import region_mask, score_labels
-from medsynth_app.segmentation.inference import InferenceConfiguration, as_fitted, segment
+from medsynth_app.segmentation.inference import InferenceConfiguration, segment
 from medsynth_app.segmentation.missing_sequences import without_sequences
 from medsynth_app.segmentation.network import NetworkConfiguration
 from medsynth_app.vocabulary import RESEARCH_NOTICE, TumorRegion
@@ -92,13 +92,13 @@ def _evaluated(
     blanked: Sequence[str],
     lesion_wise: bool,
 ) -> dict[str, Any]:
-    network, network_configuration, notes = model
+    network, network_configuration, _ = model
     if case.label is None:
         raise InvalidValueError(f"{case.name}: has no label file (_seg or -seg)")
     begin = time.perf_counter()
     modalities = network_configuration.modalities
     volume = without_sequences(case.read(modalities, blanks=len(blanked)), modalities, blanked)
-    result = segment(volume, network, as_fitted(configuration, notes), modalities)
+    result = segment(volume, network, configuration, modalities)
     seconds = time.perf_counter() - begin
     reference = read_label(case.label, volume, name=f"{case.name} label")
     regions = score_labels(result.labels, reference.labels, volume.spacing)

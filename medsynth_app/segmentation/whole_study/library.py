@@ -12,7 +12,7 @@ from medsynth_app.preparation.pipeline import PreparationOptions, look_at, prepa
 from medsynth_app.preparation.study_input import StudyInput
 from medsynth_app.preparation.writing import write_prepared, write_unchanged
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
-from medsynth_app.segmentation.inference import InferenceConfiguration, as_fitted
+from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.whole_study.study_segmentation import StudySegmentation, segment_study
 
 StudySource = str | Path | Mapping[str, "str | Path"]
@@ -46,8 +46,7 @@ def segment_input(
     """
     if missing_sequence not in MISSING:
         raise InvalidValueError(f"missing_sequence: {missing_sequence!r} must be one of {', '.join(MISSING)}")
-    network, shape, notes = CurrentNetwork([Path(weights) if weights else SHIPPED_WEIGHTS], device).get()
-    configuration = as_fitted(configuration, notes)
+    network, shape, _ = CurrentNetwork([Path(weights) if weights else SHIPPED_WEIGHTS], device).get()
     return segment_study(
         _one_study(input), network, shape.modalities, configuration, _options(preparation, brain_mask, cache),
         blanks=len(shape.modalities) - 1 if missing_sequence == "blank" else 0, reference=reference, doubt=uncertainty,

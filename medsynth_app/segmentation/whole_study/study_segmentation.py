@@ -31,6 +31,7 @@ from medsynth_app.preparation.pipeline import (
 from medsynth_app.preparation.prepared import PreparedStudy
 from medsynth_app.preparation.study_input import StudyInput, stacked, study_of_case
 from medsynth_app.segmentation.doubt import Doubt, doubt_about, relative_entropy, volume_intervals_ml
+from medsynth_app.segmentation.fitted import fitted_of
 from medsynth_app.segmentation.inference import (
     FOUR_SEQUENCES,
     InferenceConfiguration,
@@ -38,7 +39,6 @@ from medsynth_app.segmentation.inference import (
     cleaned_answer,
     label_volumes_ml,
     labels_of,
-    less_core,
     place_of,
     predict_closely,
     segment,
@@ -313,7 +313,6 @@ def class_probabilities(
     prepared = prepare(volume)
     image = torch.from_numpy(prepared.image)
     box, logits = predict_closely(image, network, configuration)
-    logits = less_core(logits, image, configuration, modalities)
     part = box.slices
     found, entropy = labels_of(image, box, logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
@@ -322,7 +321,7 @@ def class_probabilities(
     affine = prepared.working[0].copy()
     affine[:3, 3] += affine[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
     doubts = (*prepared.doubts, *doubts_about(cleaned, (prepared.image != 0).any(axis=0)))
-    told = torch.softmax(logits.float() / configuration.temperature, dim=0).cpu().numpy()
+    told = torch.softmax(logits.float() / fitted_of(network).temperature, dim=0).cpu().numpy()
     intervals_ml = volume_intervals_ml(told, prepared.working_voxel_ml)
     return ClassProbabilities(probabilities, affine, entropy, doubts, relative_entropy(told), intervals_ml)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,10 @@ from torch import nn
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.volume import Volume
+from medsynth_app.segmentation.fitted import Fitted
 from medsynth_app.segmentation.inference import (
-    FOUR_SEQUENCES,
     InferenceConfiguration,
-    as_fitted,
     label_volumes_ml,
-    less_core,
     mean_entropy,
     predict_logits,
     segment,
@@ -298,7 +296,9 @@ def test_an_empty_image_is_refused(knowing_network: nn.Module) -> None:
 def test_doubt_lies_on_the_grid_that_came_in_and_changes_no_label(build: Any, knowing_network: nn.Module) -> None:
     head = build.head("SAR")
     plain = segment(head.volume, knowing_network, EXACT)
-    found = segment(head.volume, knowing_network, replace(EXACT, temperature=40 / 3), doubt=True)
+    softer = copy.deepcopy(knowing_network)
+    softer.fitted = Fitted(temperature=40 / 3)  # type: ignore[assignment]
+    found = segment(head.volume, softer, EXACT, doubt=True)
     assert plain.doubt is None
     assert found.doubt is not None
     np.testing.assert_array_equal(found.labels, plain.labels)
@@ -313,29 +313,3 @@ def test_doubt_lies_on_the_grid_that_came_in_and_changes_no_label(build: Any, kn
     for place in found.doubt.places:
         assert found.doubt.percent[place.voxel] >= 50
         np.testing.assert_allclose(head.volume.affine @ [*place.voxel, 1], [*place.ras_mm, 1], atol=0.01)
-
-
-@pytest.mark.parametrize(
-    ("notes", "temperature", "offset"),
-    [({}, 1.0, 0.0), ({"temperature": 2, "core_offset": 1.5}, 2.0, 1.5), ({"temperature": "x"}, 1.0, 0.0)],
-)
-def test_what_was_fitted_for_weights_is_taken(notes: dict[str, object], temperature: float, offset: float) -> None:
-    found = as_fitted(InferenceConfiguration(precision="fp32"), notes)
-    assert (found.precision, found.temperature, found.core_offset) == ("fp32", temperature, offset)
-
-
-def test_less_core_is_called_only_where_t1ce_is_there() -> None:
-    logits = torch.zeros(4, 2, 2, 2)
-    image, configuration = torch.ones(4, 8, 8, 8), InferenceConfiguration(core_offset=1.5)
-    found = less_core(logits, image, configuration, FOUR_SEQUENCES)
-    assert found[:, 0, 0, 0].tolist() == [0, -1.5, 0, 0]
-    assert not logits.any(), "what came in is left alone"
-    image[2] = 0
-    assert less_core(logits, image, configuration, FOUR_SEQUENCES) is logits
-    assert less_core(logits, image[:1], configuration, ("flair",)) is logits
-
-
-@pytest.mark.parametrize("value", [0.0, -1.0, 21.0, float("nan")])
-def test_impossible_temperature_is_refused(value: float) -> None:
-    with pytest.raises(InvalidValueError, match="temperature"):
-        InferenceConfiguration(temperature=value)

@@ -74,7 +74,7 @@ class BrainTumorSegmentationInferTask(InferTask):
         blanks = len(configuration.modalities) - 1 if options["missing_sequence"] == "blank" else 0
         stages = Stages()
         answer = segment_case(
-            case, network, configuration.modalities, inference_configuration(options, notes),
+            case, network, configuration.modalities, inference_configuration(options),
             PreparationOptions(str(options["preparation"]), cache=_cache_of(request.get("datastore"))),
             blanks=blanks, doubt=options["result"] == "uncertainty", stages=stages,
         )  # fmt: skip
