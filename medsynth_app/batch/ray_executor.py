@@ -79,7 +79,8 @@ class RayExecutor:
         self._gpus = gpus
         if not self._ray.is_initialized():
             self._ray.init(
-                address=address or None, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+                # "local", not nothing: Ray would follow RAY_ADDRESS to a cluster that nobody checked.
+                address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="ERROR",
                 **({} if address else {"_node_ip_address": "127.0.0.1"}),
             )  # fmt: skip
         self.workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))

@@ -33,7 +33,14 @@ from lib.finite import finite
 from lib.index_file import read_index
 from medsynth_app.active_learning.facts import checksum_of
 from medsynth_app.active_learning.label_versions import LabelVersion, LabelVersions
-from medsynth_app.active_learning.reviews import Review, ReviewStatus, keep_review, reviews_file, status_of
+from medsynth_app.active_learning.reviews import (
+    Review,
+    ReviewStatus,
+    keep_review,
+    reviews_file,
+    reviews_of,
+    status_of,
+)
 from medsynth_app.errors import (
     InvalidValueError,
     MedSynthError,
@@ -475,6 +482,9 @@ class CaseDatastore(LocalDatastore):
             **version.info, "ts": int(version.seconds), "name": name, "labels": LABEL_NAMES,
             "author": version.author, KEY_VERSION: version.number,
         }  # fmt: skip
+        # Where a lost index is made again the version may have been decided upon.
+        if decided := reviews_of(self.versions, image_id, version.number):
+            info["review"] = decided[-1].shown()
         model.labels[FINAL] = DataModel(ext=LABEL_ENDING, info=info)
 
     def _take_up_versions(self) -> None:

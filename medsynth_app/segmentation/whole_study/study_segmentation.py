@@ -250,7 +250,7 @@ def _segment_raw(
     """``grid``: where the answer is wanted in the space of the reference series, if not on its own voxels."""
     volume = prepared.volume(tuple(modalities))
     with stages.stage("segment"):
-        found = class_probabilities(volume, network, configuration, modalities)
+        found = class_probabilities(volume, network, configuration, modalities, doubt=doubt)
     name = reference or _default(study, "raw")
     grid = grid or prepared.grids[name]
     # A refused series can still be looked at: it lies where its header says.
@@ -262,7 +262,7 @@ def _segment_raw(
     volumes_ml = label_volumes_ml(labels, Volume(np.broadcast_to(np.uint8(0), (1, *grid[1])), grid[0]))
     result = Segmentation(
         labels, volumes_ml, *place_of(labels, grid[0]), mean_entropy=found.mean_entropy,
-        doubt=_doubt(found, way, grid, volumes_ml) if doubt else None,
+        doubt=_doubt(found, way, grid, volumes_ml),
     )  # fmt: skip
     blank = [m for m in modalities if m not in prepared.modalities]
     warnings = [*prepared.warnings, *blank_warnings(blank), *found.doubts]
@@ -289,7 +289,8 @@ class ClassProbabilities:
         affine: (4, 4), its voxels -> RAS mm.
         mean_entropy: as in ``Segmentation``.
         doubts: what is odd about the mask, as sentences.
-        entropy: (x, y, z) float32 of the network's own probabilities after their temperature, 0 to 1.
+        entropy: (x, y, z) float32 of the network's own probabilities after their temperature, 0 to 1; None where doubt
+            was not asked for.
         intervals_ml: label name -> smallest and largest volume, of the same probabilities.
     """
 
@@ -297,18 +298,20 @@ class ClassProbabilities:
     affine: np.ndarray
     mean_entropy: float
     doubts: tuple[str, ...]
-    entropy: np.ndarray
-    intervals_ml: dict[str, tuple[float, float]]
+    entropy: np.ndarray | None = None
+    intervals_ml: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @torch.inference_mode()
 def class_probabilities(
-    volume: Volume, network: nn.Module, configuration: InferenceConfiguration, modalities: Sequence[str]
-) -> ClassProbabilities:
+    volume: Volume, network: nn.Module, configuration: InferenceConfiguration, modalities: Sequence[str],
+    *, doubt: bool = False,
+) -> ClassProbabilities:  # fmt: skip
     """As ``inference.segment``, but the classes' probabilities where that answers labels.
 
     Args:
         volume: (C, X, Y, Z), stripped, 1 mm.
+        doubt: whether entropy and intervals are wanted.
     """
     prepared = prepare(volume)
     image = torch.from_numpy(prepared.image)
@@ -321,6 +324,8 @@ def class_probabilities(
     affine = prepared.working[0].copy()
     affine[:3, 3] += affine[:3, :3] @ (np.array(prepared.box.start) + np.array(box.start))
     doubts = (*prepared.doubts, *doubts_about(cleaned, (prepared.image != 0).any(axis=0)))
+    if not doubt:
+        return ClassProbabilities(probabilities, affine, entropy, doubts)
     told = torch.softmax(logits.float() / fitted_of(network).temperature, dim=0).cpu().numpy()
     intervals_ml = volume_intervals_ml(told, prepared.working_voxel_ml)
     return ClassProbabilities(probabilities, affine, entropy, doubts, relative_entropy(told), intervals_ml)
@@ -343,8 +348,10 @@ def _with_decisions(probabilities: np.ndarray, found: np.ndarray, cleaned: np.nd
     return result
 
 
-def _doubt(found: ClassProbabilities, way: np.ndarray, grid: Grid, volumes_ml: dict[str, float]) -> Doubt:
-    """What the network is unsure of, on a series' grid."""
+def _doubt(found: ClassProbabilities, way: np.ndarray, grid: Grid, volumes_ml: dict[str, float]) -> Doubt | None:
+    """What the network is unsure of, on a series' grid; None where that was not asked for."""
+    if found.entropy is None:
+        return None
     voxels = np.linalg.inv(found.affine) @ np.linalg.inv(way) @ grid[0]
     moved = ndimage.affine_transform(found.entropy, voxels[:3, :3], voxels[:3, 3], output_shape=grid[1], order=1)
     percent = np.round(100 * np.clip(moved, 0, 1)).astype(np.uint8)

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from medsynth_app.batch import ray_executor
 from medsynth_app.batch.executors import LocalExecutor
 from medsynth_app.batch.ray_executor import check_address
 from medsynth_app.batch.results_file import ResultsFile, open_results
@@ -165,6 +166,20 @@ def test_ray_is_reached_with_a_token_on_a_private_address_only(
 def test_private_addresses_with_a_token_pass(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     check_address(address)
+
+
+def test_without_an_address_no_cluster_of_the_environment_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    class Ray:
+        is_initialized = staticmethod(lambda: False)
+        init = staticmethod(lambda **options: asked.update(options))
+        cluster_resources = staticmethod(dict)
+
+    monkeypatch.setenv("RAY_ADDRESS", "8.8.8.8:6379")
+    monkeypatch.setattr(ray_executor, "load_ray", lambda: Ray)
+    ray_executor.RayExecutor()
+    assert asked["address"] == "local"
 
 
 def test_nothing_imports_ray() -> None:

@@ -89,6 +89,17 @@ def test_sent_back_is_to_be_annotated_again_until_the_next_version(
     assert [len(version["reviews"]) for version in versions] == [1, 0]
 
 
+def test_what_was_sent_back_stays_so_when_the_index_is_lost(
+    client: TestClient, store: CaseDatastore, submit: Any
+) -> None:
+    submit("first", "kim")
+    client.post("/reviews/first/1", json={"decision": "send_back", "note": "again"})
+    Path(store._datastore_config_path).unlink()
+    again = CaseDatastore(store.root)
+    assert again.get_labeled_images() == []
+    assert LabelReviews(again).queue(None, "")[0]["status"] == "sent_back"
+
+
 def test_a_decision_is_audited_with_its_version(client: TestClient, store: CaseDatastore, submit: Any) -> None:
     submit("first", "kim")
     client.post("/reviews/first/1", json={"decision": "accept"})
