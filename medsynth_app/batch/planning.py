@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ from medsynth_app.files import file_digest
 from medsynth_app.imaging.studies.cases import CaseFiles, look_for_cases
 from medsynth_app.library.generation import check_conditions
 from medsynth_app.preparation.finding import find_studies
-from medsynth_app.preparation.study_input import StudyInput
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.conditions import parse_seed
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 
 Plan = tuple[list[BatchTask], dict[str, str]]
 """Tasks, and what was left out: name -> why."""
@@ -39,7 +38,7 @@ def plan_studies(kind: str, source: Path, options: Mapping[str, Any]) -> Plan:
     hashed = {**options, "weights_sha256": _weights_hash(options)} if kind == "segment" else dict(options)
     found = find_studies(source)
     left_out.update(found.failures)
-    for study in _named_apart(found.studies):
+    for study in found.studies:
         try:
             tasks.append(BatchTask(kind, study.name, study, study.digest(), hashed))
         except OSError as error:
@@ -66,7 +65,7 @@ def plan_generation(
     row = CATALOGUE.row(model, generator)
     check_conditions(row, conditions)
     parsed = row.conditions.parse(conditions)
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     name = row.weights_of(parsed)
     path = store.find(name) if name else None
     digest = file_digest(path, "sha256") if path is not None else "no weights"
@@ -76,14 +75,6 @@ def plan_generation(
         BatchTask("generate", f"synthetic-{model}-{each}", model, digest, {**shared, "seed": each})
         for each in range(first, first + count)
     ], {}
-
-
-def _named_apart(studies: Iterable[StudyInput]) -> Iterator[StudyInput]:
-    seen: dict[str, int] = {}
-    for study in studies:
-        seen[study.name] = seen.get(study.name, 0) + 1
-        number = seen[study.name]
-        yield study if number == 1 else StudyInput(**{**vars(study), "name": f"{study.name}_{number}"})
 
 
 def _case_digest(case: CaseFiles) -> str:

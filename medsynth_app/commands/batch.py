@@ -14,7 +14,7 @@ from medsynth_app.batch.planning import Plan, plan_evaluation, plan_generation, 
 from medsynth_app.batch.ray_executor import RayExecutor
 from medsynth_app.batch.results_file import FILE, ResultsFile, open_results
 from medsynth_app.commands.generate import parse_conditions
-from medsynth_app.commands.support.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import check_folder, console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.preparation.cache import user_cache
 from medsynth_app.segmentation.evaluation.cases import summary_of
@@ -114,8 +114,7 @@ def _run(
     out: Path, executor: Executor, plan: Callable[[], Plan],
     finish: Callable[[ResultsFile, list[str]], None] = lambda results, keys: None,
 ) -> None:  # fmt: skip
-    if out.exists() and not out.is_dir():
-        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
+    check_folder(out)
     with open_results(out) as results:
         tasks, left_out = plan()
         left = [task for task in tasks if not results.is_done(task)]

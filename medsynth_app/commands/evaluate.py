@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,9 +46,7 @@ def evaluate(
         task = bar.add_task("cases", total=len(cases))
         report = evaluate_cases(
             cases, network.get(), configuration, lambda name: bar.advance(task), blanked, lesion_wise
-        )
-    unused = {name: why for name, why in found.left_out.items() if name not in report.cases}
-    report = replace(report, left_out={**unused, **report.left_out})
+        ).with_left_out(found.left_out)
     _show(report)
     store_json(report.as_dict(), json_file)
     show_left_out(report.left_out)

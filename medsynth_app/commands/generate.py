@@ -16,7 +16,7 @@ from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.previews import preview_png
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.synthesis.writing import write_case
 
 
@@ -41,7 +41,7 @@ def generate(
     """Make synthetic images; each says in its header that it is synthetic."""
     row = CATALOGUE.row(task, generator)
     conditions = row.conditions.parse(parse_conditions(condition or []))
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     made = row.build(store)
     folder.mkdir(parents=True, exist_ok=True)
     records = []

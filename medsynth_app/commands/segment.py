@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 
 from medsynth_app.batch.segmentation_job import UNFORESEEN, Outcome, SegmentationJob
-from medsynth_app.commands.support.results import console, progress_bar, store_json
+from medsynth_app.commands.support.results import check_folder, console, progress_bar, store_json
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.dicom.sequence_mapping import parse_sequence_mapping
 from medsynth_app.preparation.cache import PreparedCache, user_cache
-from medsynth_app.preparation.finding import Found, find_studies, study_of_files
+from medsynth_app.preparation.finding import Found, find_studies, named_apart, study_of_files
 from medsynth_app.preparation.pipeline import MODES, PreparationOptions, Stages, look_at, prepare_study
 from medsynth_app.preparation.study_input import StudyInput
 from medsynth_app.preparation.writing import write_prepared, write_unchanged
@@ -87,8 +87,7 @@ def prepare(
     if len(paths) < 2:
         raise InvalidValueError("prepare: needs INPUT... and OUT, at least two paths")
     *inputs, out = paths
-    if out.exists() and not out.is_dir():
-        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
+    check_folder(out)
     options = PreparationOptions("auto", brain_mask, PreparedCache(user_cache()) if cache else None)
 
     def run(study: StudyInput, stages: Stages, outcome: Outcome) -> None:
@@ -121,8 +120,7 @@ def _check_use(
     ):  # fmt: skip
         if value is not None and value not in allowed:
             raise InvalidValueError(f"{name}: {value!r} must be one of {', '.join(allowed)}")
-    if out.exists() and not out.is_dir():
-        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
 
 
@@ -142,7 +140,7 @@ def _run(
             study = _guarded("files", outcome, partial(study_of_files, named))
             studies += [study] if study is not None else []
         bar.update(task, total=len(studies), completed=0)
-        for study in _named_apart(studies):
+        for study in named_apart(studies):
 
             def tell(stage: str, name: str = study.name) -> None:
                 bar.update(task, description=f"{name}: {stage}")
@@ -161,16 +159,6 @@ def _guarded(name: str, outcome: Outcome, work: Callable[[], Any]) -> Any:
     except UNFORESEEN as error:
         outcome.failed[name] = f"{name}: unforeseen {type(error).__name__}: {str(error)[:200]}"
     return None
-
-
-def _named_apart(studies: list[StudyInput]) -> Iterator[StudyInput]:
-    seen: dict[str, int] = {}
-    for study in studies:
-        seen[study.name] = seen.get(study.name, 0) + 1
-        if seen[study.name] == 1:
-            yield study
-        else:
-            yield StudyInput(**{**vars(study), "name": f"{study.name}_{seen[study.name]}"})
 
 
 def _show_volumes(outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from medsynth_app.files import whole_file
 from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.skin.generator import PROGRESSION_CONDITIONS, SkinLesionProgression
 from medsynth_app.synthesis.skin.pictures import animation
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.synthesis.writing import write_synthetic
 
 
@@ -41,7 +41,7 @@ def skin_progression(
         "refinement_steps": refinement_steps,
         "framing": framing,
     }
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     generator = SkinLesionProgression(store)
     request = GenerationRequest(0, PROGRESSION_CONDITIONS.parse(conditions), picture)
     with progress_bar() as bar:

@@ -25,7 +25,7 @@ from medsynth_app.synthesis.data.volumes import find_volumes, read_cubes, split
 from medsynth_app.synthesis.measures.volume_quality import anatomical_accuracy, volume_similarity
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.training import reconstruction_figures
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 
 Pair = tuple["np.ndarray | Generated", "np.ndarray | Generated"]
 TASKS = ("brain_tumor_segmentation", "image_synthesis", "volume_synthesis")
@@ -120,9 +120,8 @@ def _segmentation(
     blanked = blanked_sequences(missing if isinstance(missing, str) else ",".join(missing))
     report = evaluate_cases(
         found.cases, network, InferenceConfiguration(), lambda name: None, blanked, lesion_wise
-    ).as_dict()
-    unused = {name: why for name, why in found.left_out.items() if name not in report["cases"]}
-    return {**report, "left_out": {**unused, **report["left_out"]}}
+    )
+    return report.with_left_out(found.left_out).as_dict()
 
 
 def _images(
@@ -170,7 +169,7 @@ def _volumes(
 
 
 def _store(weights: str | Path | None) -> WeightsStore:
-    return WeightsStore((Path(weights), SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    return WeightsStore.of(weights)
 
 
 def _array(image: np.ndarray | Generated) -> np.ndarray:

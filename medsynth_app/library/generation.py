@@ -13,7 +13,7 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.synthesis.writing import (
     PICTURE_ENDINGS,
     VOLUME_ENDINGS,
@@ -113,7 +113,7 @@ def generate(
     check_conditions(row, conditions)
     parsed = row.conditions.parse(conditions)
     folder = Path(weights) if weights else None
-    store = WeightsStore((folder, SHIPPED_FOLDER) if folder else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(folder)
     request = GenerationRequest(
         parse_seed(seed), parsed, Path(image) if image else None, Path(label) if label else None
     )

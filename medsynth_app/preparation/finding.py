@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count as numbers
 from pathlib import Path
 
 from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError
@@ -64,7 +65,7 @@ def find_studies(path: Path, mapping: SequenceMapping | None = None) -> Found:
             f"input: {path.name!r} holds no study; expected DICOM images, or CASE_flair.nii.gz, _t1, _t1ce, _t2 "
             f"(it holds {count} image files of other names and {len(others)} other files)"
         )
-    return Found(tuple(_with_own_names(studies)), failures)
+    return Found(tuple(named_apart(studies)), failures)
 
 
 def study_of_files(files: Mapping[str, Path], name: str | None = None) -> StudyInput:
@@ -217,10 +218,11 @@ def _dicom_study(name: str, series: list[DicomSeries], mapping: SequenceMapping 
     return StudyInput(name, taken, None, tuple(passed_over), problems, choice.notes)
 
 
-def _with_own_names(studies: list[StudyInput]) -> Iterator[StudyInput]:
-    seen: dict[str, int] = {}
+def named_apart(studies: Iterable[StudyInput]) -> Iterator[StudyInput]:
+    """Studies of the same name get numbers: ``case``, ``case_2``."""
+    taken: set[str] = set()
     for study in studies:
-        seen[study.name] = seen.get(study.name, 0) + 1
-        number = seen[study.name]
-        name = study.name if number == 1 else f"{study.name}_{number}"
-        yield StudyInput(name, study.series, study.case, study.passed_over, study.problems, study.notes)
+        names = (study.name if number == 1 else f"{study.name}_{number}" for number in numbers(1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield replace(study, name=name)

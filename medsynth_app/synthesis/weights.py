@@ -138,6 +138,11 @@ class WeightsStore:
 
     folders: tuple[Path, ...] = (SHIPPED_FOLDER,)
 
+    @classmethod
+    def of(cls, folder: str | Path | None) -> WeightsStore:
+        """A folder of the user's own, where there is one, then the shipped weights."""
+        return cls((Path(folder), SHIPPED_FOLDER) if folder else (SHIPPED_FOLDER,))
+
     def find(self, name: str) -> Path | None:
         """The file of that name, or None.
 

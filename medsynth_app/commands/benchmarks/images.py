@@ -14,7 +14,7 @@ from medsynth_app.commands.generate import parse_conditions
 from medsynth_app.commands.support.results import console, progress_bar, store_json
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.data.images import find_pictures
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 
 TASK = "image_synthesis"
 Data = Annotated[
@@ -101,7 +101,7 @@ def _modalities(data: Path) -> list[str]:
 def _source(
     generator: str, modality: str, condition: list[str] | None, weights: Path | None, folder: Path | None
 ) -> SyntheticSource:
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     given = parse_conditions(condition or [])
     return SyntheticSource(CATALOGUE.row(TASK, generator), store, modality, given, folder)
 

@@ -18,7 +18,7 @@ from medsynth_app.synthesis.skin.models import CourseModels
 from medsynth_app.synthesis.skin.pictures import contact_sheet
 from medsynth_app.synthesis.skin.progression import ProgressionRequest, chosen_direction, walk
 from medsynth_app.synthesis.stylegan2.generator import sample_picture
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 
 TIMED = 5
 COMPARED_PICTURES = 400
@@ -36,7 +36,7 @@ def skin_course(
 ) -> None:
     """How near drawn lesions are to real ones, how well held-out ones are found again, how monotone walks are."""
     request = ProgressionRequest(direction, alpha_to=alpha_to, steps=steps)
-    models = CourseModels.load(WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,)))
+    models = CourseModels.load(WeightsStore.of(weights))
     chosen_direction(models.directions, request.direction)  # refused before anything is measured
     training, unseen = read_lesions(data, models.generator.configuration.resolution).split()
     held_out = unseen.one_per_lesion()

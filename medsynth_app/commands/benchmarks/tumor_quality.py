@@ -23,7 +23,7 @@ from medsynth_app.synthesis.generator import GenerationRequest
 from medsynth_app.synthesis.measures.volume_quality import compared_volumes
 from medsynth_app.synthesis.tumor.catalogue import TASK
 from medsynth_app.synthesis.tumor.cohort import drawn_request
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 from medsynth_app.vocabulary import Modality
 
 SPACING_MM = 2.0
@@ -43,7 +43,7 @@ def tumor_quality(
     real = [case for case in find_cases(cases_dir) if not any(map(is_marked_synthetic, case.sequences.values()))]
     if len(real) < FEWEST_REAL:
         raise InvalidValueError(f"cases: {len(real)} real cases are too few, {FEWEST_REAL} are needed")
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     names = [name.strip() for name in generators.split(",") if name.strip()] or _ready(store)
     result: dict[str, Any] = {"real_cases": len(real), "made_cases": count, "generators": {}}
     with progress_bar() as bar:

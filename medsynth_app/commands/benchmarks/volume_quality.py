@@ -30,7 +30,7 @@ from medsynth_app.synthesis.measures.volume_quality import compared_volumes
 from medsynth_app.synthesis.vae_gan.generator import load_vae, weights_name
 from medsynth_app.synthesis.vae_gan.losses import TissueModel, anatomical_consistency
 from medsynth_app.synthesis.vae_gan.training import reconstruction_figures
-from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore
+from medsynth_app.synthesis.weights import WeightsStore
 
 TASK = "volume_synthesis"
 GENERATORS = "vae_gan,diffusion"
@@ -46,7 +46,7 @@ def volume_quality(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """Reconstruction of held-out volumes; KID, Frechet distance and anatomy of made ones, beside real-vs-real."""
-    store = WeightsStore((weights, SHIPPED_FOLDER) if weights else (SHIPPED_FOLDER,))
+    store = WeightsStore.of(weights)
     vae, stored = load_vae(store.require(weights_name("vae_gan", volume_type), f"vae_gan of {volume_type}"))
     training, held_out = split(find_volumes(folder), validation, 0)
     sequences = tuple(str(name) for name in stored.notes.get("sequences", ())) or ("",)

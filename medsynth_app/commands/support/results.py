@@ -19,9 +19,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 
 console = Console()
+
+
+def check_folder(out: Path) -> None:
+    """A command's results go into a folder.
+
+    Raises:
+        InvalidValueError: there is a file of that name.
+    """
+    if out.exists() and not out.is_dir():
+        raise InvalidValueError(f"out: {out.name!r} is a file, must be a folder")
 
 
 class JobProgress(Progress):

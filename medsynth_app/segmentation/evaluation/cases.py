@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ class EvaluationReport:
     summary: dict[str, dict[str, dict[str, float]]]
     seconds_per_case: float
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def with_left_out(self, left_out: Mapping[str, str]) -> EvaluationReport:
+        """What could not be used before the evaluation is left out too, unless it was evaluated all the same."""
+        unused = {name: why for name, why in left_out.items() if name not in self.cases}
+        return replace(self, left_out={**unused, **self.left_out})
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-able values."""

@@ -14,7 +14,8 @@ from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.dicom.study_writing import write_study
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.preparation.finding import find_studies, loose_sequence_of, study_of_files
+from medsynth_app.preparation.finding import find_studies, loose_sequence_of, named_apart, study_of_files
+from medsynth_app.preparation.study_input import StudyInput
 
 SMALL = Volume(np.arange(12 * 14 * 16, dtype=np.float32).reshape(1, 12, 14, 16), np.diag([4.0, 4.0, 4.0, 1.0]))
 MODALITIES = ("flair", "t1", "t1ce", "t2")
@@ -149,3 +150,8 @@ def test_files_named_one_by_one_are_a_study(tmp_path: Path, scanner: Any) -> Non
     study = study_of_files(files)
     assert (study.name, set(study.series)) == ("x", set(MODALITIES))
     assert study.digest() != study_of_files({**files, "t1": files["t2"], "t2": files["t1"]}).digest()
+
+
+def test_numbered_names_never_meet_a_name_that_is_there() -> None:
+    studies = [StudyInput(name, {}) for name in ("case", "case_2", "case", "case")]
+    assert [study.name for study in named_apart(studies)] == ["case", "case_2", "case_3", "case_4"]
