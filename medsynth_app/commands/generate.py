@@ -12,6 +12,7 @@ from medsynth_app.commands.support.results import console, progress_bar, store_j
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.studies import check_case_name
+from medsynth_app.library.hosts import with_host
 from medsynth_app.synthesis.catalogue import CATALOGUE
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest
@@ -40,14 +41,15 @@ def generate(
 ) -> None:
     """Make synthetic images; each says in its header that it is synthetic."""
     row = CATALOGUE.row(task, generator)
-    conditions = row.conditions.parse(parse_conditions(condition or []))
+    named, host = with_host(parse_conditions(condition or []))
+    conditions = row.conditions.parse(named)
     store = WeightsStore.of(weights)
     made = row.build(store)
     folder.mkdir(parents=True, exist_ok=True)
     records = []
     with progress_bar() as bar:
         for each in bar.track(range(parse_seed(seed), parse_seed(seed) + count), description=task):
-            result = made.generate(GenerationRequest(each, conditions, image, label))
+            result = made.generate(GenerationRequest(each, conditions, image, label, host))
             stem = check_case_name((name or f"synthetic-{task}-{each}") + (f"-{each}" if name and count > 1 else ""))
             path = write_case(result, folder, stem)
             if preview:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.library.hosts import with_host
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.conditions import parse_seed
 from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
@@ -103,7 +104,8 @@ def generate(
         label: file of a mask, for tasks that take one.
         weights: folder with weights trained by you.
         progress: called with the share that is done, 0 to 1.
-        conditions: the same names and values as over REST, for example ``volume_type="ct_chest"``.
+        conditions: the same names and values as over REST, for example ``volume_type="ct_chest"``; ``host`` is the
+            folder of a case.
 
     Raises:
         NotFoundError: no such model; lists them.
@@ -111,11 +113,12 @@ def generate(
     """
     row = CATALOGUE.row(model, generator)
     check_conditions(row, conditions)
-    parsed = row.conditions.parse(conditions)
+    named, host = with_host(conditions)
+    parsed = row.conditions.parse(named)
     folder = Path(weights) if weights else None
     store = WeightsStore.of(folder)
     request = GenerationRequest(
-        parse_seed(seed), parsed, Path(image) if image else None, Path(label) if label else None
+        parse_seed(seed), parsed, Path(image) if image else None, Path(label) if label else None, host
     )
     built = row.build(store)
     made = built.generate(request, progress) if progress is not None else built.generate(request)

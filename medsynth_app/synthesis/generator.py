@@ -11,6 +11,8 @@ import numpy as np
 
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.provenance.marking import SyntheticMark
+from medsynth_app.imaging.studies.cases import CaseFiles
+from medsynth_app.imaging.volume import Volume
 
 ReportProgress = Callable[[float], None]
 """Called with the share that is done, 0 to 1."""
@@ -18,6 +20,19 @@ ReportProgress = Callable[[float], None]
 
 def unheard(share: float) -> None:
     """Nobody wants to know the progress."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A real case that is to take what is made.
+
+    Attributes:
+        files: its images, and its label where it has one.
+        find_tumor: (C, X, Y, Z) -> (X, Y, Z) labels, for a case that nobody has labelled; None refuses such a case.
+    """
+
+    files: CaseFiles
+    find_tumor: Callable[[Volume], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,12 +44,14 @@ class GenerationRequest:
         conditions: what the generator's table parsed.
         image: file of an input image, for tasks that take one.
         label: file of a mask, for tasks that take one.
+        host: the case that the condition ``host`` names, for generators that have it.
     """
 
     seed: int
     conditions: Mapping[str, Any] = field(default_factory=dict)
     image: Path | None = None
     label: Path | None = None
+    host: Host | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from lib.model_history import ModelHistory
 from lib.settings import Settings
 from lib.trainers.segmentation import BrainTumorSegmentationTrainTask
 from lib.trainers.synthesis import SynthesisTrainTask
+from medsynth_app.library.hosts import tumor_finder
 from medsynth_app.segmentation.correction.session import OpenCases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
 from medsynth_app.synthesis.catalogue import CATALOGUE
@@ -67,7 +68,10 @@ def build_infer_tasks(settings: Settings) -> dict[str, InferTask]:
         SEGMENTATION: lambda: BrainTumorSegmentationInferTask(network),
         SCRIBBLES: lambda: BrainTumorScribblesInferTask(network, open_cases),
         EDIT: lambda: BrainTumorEditInferTask(network, open_cases),
-        **{task: partial(GeneratorInferTask, task, synthesis_weights(settings)) for task in CATALOGUE.tasks},
+        **{
+            task: partial(GeneratorInferTask, task, synthesis_weights(settings), tumor_finder(network))
+            for task in CATALOGUE.tasks
+        },
     }
     return {name: rows[name]() for name in rows if name in settings.models}
 

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from medsynth_app.errors import MedSynthError
-from medsynth_app.imaging.provenance.marking import is_marked_synthetic
+from medsynth_app.imaging.provenance.marking import is_marked_synthetic, mark_of_file
 from medsynth_app.imaging.provenance.voxel_digest import channel_digests
 from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.cases import CaseFiles
 
 logger = logging.getLogger(__name__)
+
+HOST_DIGEST = "host_digest"
+"""Condition in the mark of a synthetic case: digest of the real image that it was made from."""
 
 _AT_ONCE = 2
 _kept: dict[tuple[Path, int, int], tuple[str, ...]] = {}
@@ -37,9 +40,12 @@ def file_digests(path: Path) -> tuple[str, ...]:
 
 
 def case_digests(case: CaseFiles) -> tuple[str, ...]:
-    """The digests of all images of a case; a file that cannot be read has none, whoever needs it says so."""
-    found: list[str] = []
-    for path in [case.combined] if case.combined else list(case.sequences.values()):
+    """The digests of all images of a case, and of the real head that a tumour was put into.
+
+    A file that cannot be read has none, whoever needs it says so.
+    """
+    found = list(host_digests(case))
+    for path in _images_of(case):
         try:
             found += file_digests(path)
         except (MedSynthError, OSError) as error:
@@ -47,9 +53,20 @@ def case_digests(case: CaseFiles) -> tuple[str, ...]:
     return tuple(found)
 
 
+def host_digests(case: CaseFiles) -> tuple[str, ...]:
+    """Digests of the real images that a synthetic case was made from, as its marks tell them; none for other cases."""
+    marks = (mark_of_file(path) for path in _images_of(case))
+    told = {str(mark.conditions.get(HOST_DIGEST) or "") for mark in marks if mark is not None}
+    return tuple(sorted(told - {""}))
+
+
 def is_marked_case(case: CaseFiles) -> bool:
     """Whether the header of any of its images says that it is synthetic."""
-    return any(map(is_marked_synthetic, [case.combined] if case.combined else case.sequences.values()))
+    return any(map(is_marked_synthetic, _images_of(case)))
+
+
+def _images_of(case: CaseFiles) -> list[Path]:
+    return [case.combined] if case.combined else list(case.sequences.values())
 
 
 def digests_of_cases(cases: Sequence[CaseFiles]) -> dict[str, tuple[str, ...]]:

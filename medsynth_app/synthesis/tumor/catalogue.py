@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from medsynth_app.errors import InvalidValueError
@@ -13,6 +14,8 @@ from medsynth_app.synthesis.conditions import described_option
 from medsynth_app.synthesis.generator import GenerationRequest, ReportProgress, Synthetic, unheard
 from medsynth_app.synthesis.tumor.condition_table import TIMING_FIELDS, TUMOR_OPTIONS, understood
 from medsynth_app.synthesis.tumor.generator import GENERATOR_NAME, TumorCase, generate_tumor_case
+from medsynth_app.synthesis.tumor.host.generator import grow_in_host
+from medsynth_app.synthesis.tumor.host.head import read_host
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import LABEL_NAMES, Modality
 
@@ -54,11 +57,26 @@ class TumorCaseGenerator:
         Raises:
             InvalidValueError: impossible conditions, or a mask on a foreign grid.
         """
-        mask = read_label_volume(request.label)[0] if request.label else None
         asked = TumorCaseRequest.from_parameters({**request.conditions, "seed": request.seed})
+        if asked.host is not None:
+            return self._in_host(asked, request, progress)
+        mask = read_label_volume(request.label)[0] if request.label else None
         case = generate_tumor_case(asked, mask)
         progress(1.0)
         return synthetic_case(case, case.mark)
+
+
+    def _in_host(self, asked: TumorCaseRequest, request: GenerationRequest, progress: ReportProgress) -> Synthetic:
+        if request.label is not None:
+            raise InvalidValueError("label: a host takes a tumour that is grown in it, no drawn mask; leave one out")
+        if request.host is None:
+            raise InvalidValueError(f"host: {asked.host!r} was not opened by whoever asks")
+        head = read_host(request.host)
+        progress(0.1)
+        case = grow_in_host(asked, head)
+        progress(1.0)
+        made = synthetic_case(case, case.mark)
+        return replace(made, facts={**made.facts, "host": head.name, "host_label": head.label_origin})
 
 
 def synthetic_case(case: TumorCase, mark: SyntheticMark) -> Synthetic:

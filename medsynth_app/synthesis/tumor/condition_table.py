@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from medsynth_app.imaging.atlas.brain_regions import REGION_CODES
 from medsynth_app.options import FALSE_WORDS, TRUE_WORDS, Option
 from medsynth_app.synthesis.conditions import OpenNumber, VectorOption
 from medsynth_app.synthesis.tumor.request import (
@@ -30,11 +31,14 @@ def _number(name: str, description: str) -> Option:
 
 
 TUMOR_OPTIONS: tuple[Option, ...] = (
-    Option("site", ANY, "Part of the brain in which the tumour starts; any = by the seed.",
-           (ANY, *(site.value for site in TumorSite))),
+    Option("host", "", "A real case, four sequences and the brain alone, that takes the tumour: changed only there; "
+           "empty = a head of its own."),
+    Option("site", ANY, "Part of the brain, or region of the atlas, in which the tumour starts; any = by the seed.",
+           (ANY, *(site.value for site in TumorSite), *REGION_CODES)),
     Option("side", ANY, "The patient's side; any = by the seed.", (ANY, *(side.value for side in Side))),
     VectorOption("seed_point_mm", "", "Where the tumour starts: right, anterior, superior in mm of the BraTS grid's "
-                 "world; replaces site and side, empty = by them.", minimum=-500, maximum=500),
+                 "world, of MNI space with a host; replaces site and side, empty = by them.",
+                 minimum=-500, maximum=500),
     Option("volume_ml", _D.volume_ml, "Whole tumour, core and oedema, in ml; at most 60 in the cerebellum, "
            "20 in the brainstem.", minimum=VOLUME_LIMITS_ML[0], maximum=VOLUME_LIMITS_ML[1]),
     Option("grade", _D.grade, "WHO grade; gives the fractions that are not set.", minimum=2, maximum=4),
@@ -89,7 +93,7 @@ def understood(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(option: Option, value: Any) -> Any:
-    if not isinstance(value, str) or option.choices:
+    if not isinstance(value, str) or option.choices or option.name == "host":
         return value
     if isinstance(option.default, bool):
         return {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}.get(value.lower(), value)

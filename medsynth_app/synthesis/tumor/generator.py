@@ -103,7 +103,7 @@ def generate_tumor_case(
         label=grid.paste(tumor.label),
         conditions=conditions,
         seed=request.seed,
-        volumes_ml=_volumes_ml(tumor.label, grid.spacing_mm),
+        volumes_ml=volumes_ml(tumor.label, grid.spacing_mm),
         seed_point_mm=tumor.seed_point_mm,
     )
 
@@ -132,7 +132,8 @@ def _corner(grid: Grid) -> tuple[float, ...]:
     return tuple(float(value) for value in grid.affine[:3, 3])
 
 
-def _volumes_ml(label: np.ndarray, spacing_mm: float) -> dict[str, float]:
+def volumes_ml(label: np.ndarray, spacing_mm: float) -> dict[str, float]:
+    """Label name -> volume in ml of (X, Y, Z) with cubic voxels."""
     counts = np.bincount(label.ravel(), minlength=4)
     voxel_ml = spacing_mm**3 / 1000.0
     return {name: round(float(counts[value]) * voxel_ml, 3) for name, value in LABEL_NAMES.items()}

@@ -12,6 +12,7 @@ class has exactly the volume asked for; where the levels lie is a modelling choi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
@@ -19,7 +20,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinat
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.geometry import Box, foreground_box
 from medsynth_app.synthesis.anatomy.diffeomorphism import integrate, inward_velocity
-from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain
+from medsynth_app.synthesis.anatomy.icbm_brain import Grid
 from medsynth_app.synthesis.anatomy.random_fields import smooth_noise, stream, upsample
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.vocabulary import TumorLabel
@@ -31,6 +32,29 @@ DETECTION_DENSITY = 0.16
 """Cell density at the visible edge on T2-weighted images (Swanson 2008: 16 % there, 80 % at the core)."""
 GROWTH_SPACING_MM = 3.0
 MOST_STEPS = 500
+
+
+class Ground(Protocol):
+    """A head that a tumour grows in: drawn (``IndividualBrain``) or real (``HostBrain``)."""
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the case."""
+        ...
+
+    @property
+    def coarse_shape(self) -> tuple[int, ...]:
+        """(x, y, z) of the coarse grid on which deformations of the brain box live."""
+        ...
+
+    @property
+    def coarse_spacing_mm(self) -> np.ndarray:
+        """(3,) its voxel size."""
+        ...
+
+    def maps(self, shape: tuple[int, ...], displacement_mm: np.ndarray | None = None) -> np.ndarray:
+        """White matter, grey matter and brain, (3, X, Y, Z) float32, sampled over the brain box."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +78,7 @@ class Tumor:
 
 
 def mass_effect(
-    request: TumorCaseRequest, brain: IndividualBrain, point_mm: tuple[float, float, float]
+    request: TumorCaseRequest, brain: Ground, point_mm: tuple[float, float, float]
 ) -> np.ndarray:
     """Displacement (3, x, y, z) float32 in mm on the coarse grid that undoes the push of the requested core.
 
@@ -69,7 +93,7 @@ def mass_effect(
 
 def grow_tumor(
     request: TumorCaseRequest,
-    brain: IndividualBrain,
+    brain: Ground,
     point_mm: tuple[float, float, float],
     displacement_mm: np.ndarray,
     maps: np.ndarray,
@@ -99,14 +123,14 @@ def grow_tumor(
     return Tumor(label, necrosis, edema_density(label, spacing), displacement_mm, point_mm)
 
 
-def _box_mm(brain: IndividualBrain, point_mm: tuple[float, float, float]) -> np.ndarray:
+def _box_mm(brain: Ground, point_mm: tuple[float, float, float]) -> np.ndarray:
     """Millimetres along the box axes, (3,), of a point in RAS mm."""
     voxel = np.linalg.inv(brain.grid.box_affine) @ np.array([*point_mm, 1.0])
     return voxel[:3] * brain.grid.spacing_mm
 
 
 def _push(
-    brain: IndividualBrain, centre: np.ndarray, core_ml: float, request: TumorCaseRequest
+    brain: Ground, centre: np.ndarray, core_ml: float, request: TumorCaseRequest
 ) -> np.ndarray:
     """Displacement (3, x, y, z) in mm, on the coarse grid, that undoes the core's mass effect."""
     shape = brain.coarse_shape
@@ -129,7 +153,7 @@ def _radius_mm(volume_ml: float) -> float:
 
 
 def _invasion(
-    brain: IndividualBrain, centre: np.ndarray, request: TumorCaseRequest, displacement: np.ndarray
+    brain: Ground, centre: np.ndarray, request: TumorCaseRequest, displacement: np.ndarray
 ) -> np.ndarray:
     """Cell density (X, Y, Z) float32 on the brain box after growth to the requested size and the push."""
     extent = np.array([n - 1 for n in brain.grid.box.shape]) * brain.grid.spacing_mm
@@ -184,7 +208,7 @@ def _along(axis: int, part: slice) -> tuple[slice, ...]:
 
 
 def _deform(
-    field: np.ndarray, brain: IndividualBrain, displacement: np.ndarray, spacing_mm: np.ndarray
+    field: np.ndarray, brain: Ground, displacement: np.ndarray, spacing_mm: np.ndarray
 ) -> np.ndarray:
     """A field of the healthy head, given on a regular grid over the box, as it lies after the push."""
     shape = brain.grid.box.shape
@@ -197,7 +221,7 @@ def _deform(
 
 
 def _core(
-    brain: IndividualBrain,
+    brain: Ground,
     centre: np.ndarray,
     core_ml: float,
     request: TumorCaseRequest,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.atlas.atlas import load_atlas
+from medsynth_app.imaging.atlas.brain_regions import Side as AtlasSide
+from medsynth_app.imaging.atlas.brain_regions import region_named
 from medsynth_app.imaging.atlas.template import TEMPLATE_TO_BRATS
 from medsynth_app.synthesis.anatomy.icbm_brain import IndividualBrain
 from medsynth_app.synthesis.anatomy.random_fields import stream
@@ -44,17 +48,36 @@ def seed_point(request: TumorCaseRequest, brain: IndividualBrain) -> tuple[float
     if request.seed_point_mm is not None:
         _check_inside(request.seed_point_mm, brain)
         return request.seed_point_mm
-    generator = stream(request.seed, "placement")
+    wanted, side = wanted_mni_mm(request, stream(request.seed, "placement"))
+    world = (TEMPLATE_TO_BRATS @ np.array([*wanted, 1.0]))[:3]
+    return _nearest_white_matter(world, brain, side)
+
+
+def wanted_mni_mm(request: TumorCaseRequest, generator: np.random.Generator) -> tuple[np.ndarray, Side]:
+    """A point (3,) in MNI RAS mm inside site and side of the request, and the side; what is open is drawn."""
     site = request.site or _random_site(generator, request.volume_ml)
     side = request.side or (Side.LEFT if generator.uniform() < 0.5 else Side.RIGHT)
+    if not isinstance(site, TumorSite):
+        return _point_of_region(site, side, generator), side
     centre = np.array(SITE_CENTRE_MNI_MM[site])
     if side is Side.LEFT:
         centre[0] = -centre[0]
     spread = SITE_SPREAD_MM.get(site, DEFAULT_SPREAD_MM)
     wanted = centre + generator.uniform(-spread, spread, size=3)
     wanted[0] = np.copysign(max(abs(wanted[0]), 3.0), centre[0])
-    world = (TEMPLATE_TO_BRATS @ np.array([*wanted, 1.0]))[:3]
-    return _nearest_white_matter(world, brain, side)
+    return wanted, side
+
+
+def _point_of_region(code: str, side: Side, generator: np.random.Generator) -> np.ndarray:
+    """A point (3,) in MNI RAS mm of an atlas region, one of the half of its voxels that lie deepest in it."""
+    atlas = load_atlas()
+    place = AtlasSide(side.value) if region_named(code).two_sided else AtlasSide.MIDLINE
+    mask = atlas.mask(code, place)
+    voxels = np.argwhere(mask)
+    depth = distance_transform_edt(mask)[mask]
+    deep = voxels[depth >= np.median(depth)]
+    chosen = deep[int(generator.integers(len(deep)))]
+    return (atlas.affine @ np.array([*chosen, 1.0]))[:3]
 
 
 def _random_site(generator: np.random.Generator, volume_ml: float) -> TumorSite:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.atlas.brain_regions import REGION_CODES, Lobe, region_named
 from medsynth_app.synthesis.tumor.signal import FIELD_STRENGTHS_T, SequenceParameters
 from medsynth_app.vocabulary import Modality
 
@@ -39,7 +40,24 @@ LARGEST_VOLUME_ML: dict[TumorSite, float] = {
     TumorSite.BRAINSTEM: 20.0,
 }
 """Sites that hold less than the general limit."""
+LARGEST_OF_LOBE_ML = {
+    Lobe.CEREBELLUM: LARGEST_VOLUME_ML[TumorSite.CEREBELLAR],
+    Lobe.BRAINSTEM: LARGEST_VOLUME_ML[TumorSite.BRAINSTEM],
+}
 VOLUME_LIMITS_ML = (0.5, 350.0)
+NOT_WITH_HOST = (
+    "mass_effect", "field_strength_t", "sequences", "bias_field", "noise", "slice_thickness_mm",
+    "in_plane_resolution_mm", "spacing_mm",
+)  # fmt: skip
+"""Conditions of a head and a scanner of one's own."""
+
+
+def largest_volume_ml(site: TumorSite | str) -> float:
+    """What a site holds, in ml."""
+    if isinstance(site, TumorSite):
+        return LARGEST_VOLUME_ML.get(site, math.inf)
+    return LARGEST_OF_LOBE_ML.get(region_named(site).lobe, math.inf)
+
 
 
 @dataclass(frozen=True)
@@ -78,9 +96,10 @@ class TumorCaseRequest:
 
     Attributes:
         seed: non-negative integer; the same request with the same seed gives the same voxels.
-        site: where the tumour starts; None lets the seed choose (or ``seed_point_mm`` tells).
+        site: where the tumour starts, a ``TumorSite`` or the code of an atlas region; None lets the seed choose (or
+            ``seed_point_mm`` tells).
         side: left or right of the patient; None lets the seed choose.
-        seed_point_mm: RAS mm in the world of the BraTS grid; replaces ``site`` and ``side``.
+        seed_point_mm: RAS mm in the world of the BraTS grid, in MNI space with a host; replaces ``site`` and ``side``.
         volume_ml: whole tumour (core and oedema) in millilitres, 0.5 to 350.
         grade: WHO grade 2, 3 or 4; gives the typical fractions that are not set below.
         enhancing_fraction: share of the core that enhances, 0 to 1; None for the grade's.
@@ -99,13 +118,14 @@ class TumorCaseRequest:
         slice_thickness_mm: thickness of the acquired axial slices, 1 to 8; resliced to ``spacing_mm`` after.
         in_plane_resolution_mm: acquired resolution inside a slice, 0.5 to 4.
         spacing_mm: voxel size of the result, 1 to 3, same field of view (240 x 240 x 155 voxels at 1 mm).
+        host: name of the real case that takes the tumour; None makes a head of its own.
 
     Raises:
         InvalidValueError: a value of the wrong kind, outside its range, or in conflict with another.
     """
 
     seed: int = 0
-    site: TumorSite | None = None
+    site: TumorSite | str | None = None
     side: Side | None = None
     seed_point_mm: tuple[float, float, float] | None = None
     volume_ml: float = 60.0
@@ -125,6 +145,7 @@ class TumorCaseRequest:
     slice_thickness_mm: float = 1.0
     in_plane_resolution_mm: float = 1.0
     spacing_mm: float = 1.0
+    host: str | None = None
 
     def __post_init__(self) -> None:
         _check_integer("seed", self.seed, 0, 2**63 - 1)
@@ -141,7 +162,8 @@ class TumorCaseRequest:
                 f"field_strength_t: {self.field_strength_t!r} is not known, "
                 f"allowed are {list(FIELD_STRENGTHS_T)}"
             )
-        self._set("site", _member("site", self.site, TumorSite))
+        self._set("site", _site(self.site))
+        self._check_host()
         self._set("side", _member("side", self.side, Side))
         self._set("sequences", _complete_sequences(self.sequences))
         self._check_place()
@@ -157,11 +179,29 @@ class TumorCaseRequest:
                 raise InvalidValueError(
                     f"seed_point_mm: {self.seed_point_mm} already tells the place; leave site and side out"
                 )
-        if self.site is not None and self.volume_ml > LARGEST_VOLUME_ML.get(self.site, math.inf):
+        if self.site is not None and self.volume_ml > largest_volume_ml(self.site):
+            shown = self.site.value if isinstance(self.site, TumorSite) else self.site
             raise InvalidValueError(
-                f"volume_ml: {self.volume_ml} ml does not fit the site {self.site.value!r}, "
-                f"which holds at most {LARGEST_VOLUME_ML[self.site]:g} ml"
+                f"volume_ml: {self.volume_ml} ml does not fit the site {shown!r}, "
+                f"which holds at most {largest_volume_ml(self.site):g} ml"
             )
+
+    def _check_host(self) -> None:
+        """With a host, what describes a head or a scanner of one's own has no meaning.
+
+        Raises:
+            InvalidValueError: such a condition was set.
+        """
+        if self.host is None:
+            return
+        if not isinstance(self.host, str) or not self.host:
+            raise InvalidValueError(f"host: {self.host!r} must be the name of a case")
+        for item in fields(self):
+            if item.name in NOT_WITH_HOST and getattr(self, item.name) != _default_of(item):
+                raise InvalidValueError(
+                    f"{item.name}: {getattr(self, item.name)!r} has no meaning with a host, whose head and scanner "
+                    "are its own; leave it out"
+                )
 
     def _check_fractions(self) -> None:
         profile = self.profile
@@ -215,7 +255,7 @@ class TumorCaseRequest:
         conditions = asdict(self)
         for name in ("site", "side"):
             member = getattr(self, name)
-            conditions[name] = member.value if member is not None else None
+            conditions[name] = member.value if isinstance(member, Enum) else member
         if self.seed_point_mm is not None:
             conditions["seed_point_mm"] = list(self.seed_point_mm)
         return conditions
@@ -255,6 +295,19 @@ def _member(name: str, value: object, kind: type[Enum]) -> Enum | None:
     if value not in allowed:
         raise InvalidValueError(f"{name}: {value!r} is not known, allowed are {', '.join(allowed)}")
     return kind(value)
+
+
+def _site(value: object) -> TumorSite | str | None:
+    if value in REGION_CODES:
+        return str(value)
+    try:
+        return _member("site", value, TumorSite)  # type: ignore[return-value]
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{error.message}, or a region of the atlas: {', '.join(REGION_CODES)}") from error
+
+
+def _default_of(item: Any) -> Any:
+    return item.default_factory() if item.default is MISSING else item.default
 
 
 def _point(name: str, value: object) -> tuple[float, ...]:

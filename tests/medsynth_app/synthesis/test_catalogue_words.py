@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from medsynth_app.errors import InvalidValueError
+from medsynth_app.imaging.atlas.brain_regions import REGION_CODES
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.tumor.request import Side, TumorSite
 
-FREE = {"pathology", "sequence", "direction", "lesion_position_mm", "lesion_position"}
-"""Texts that the weights decide, and places whose range is the image's."""
+FREE = {"host", "pathology", "sequence", "direction", "lesion_position_mm", "lesion_position"}
+"""Cases, texts that the weights decide, and places whose range is the image's."""
 CONDITIONS = [(row, record) for row in CATALOGUE.rows for record in row.conditions.described()]
 IDS = [f"{row.task}/{row.generator}/{record['name']}" for row, record in CONDITIONS]
 TUMOR = CATALOGUE.row("tumor_case_synthesis").conditions
@@ -61,5 +62,5 @@ def test_told_range_is_the_one_that_is_checked(record: dict[str, Any]) -> None:
 
 def test_every_site_and_side_is_a_choice() -> None:
     choices = {record["name"]: record["choices"] for record in TUMOR.described() if "choices" in record}
-    assert set(choices["site"]) == {"any", *(site.value for site in TumorSite)}
+    assert set(choices["site"]) == {"any", *(site.value for site in TumorSite), *REGION_CODES}
     assert set(choices["side"]) == {"any", *(side.value for side in Side)}

@@ -8,22 +8,25 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from lib.datastore import CaseDatastore
 from lib.memorisation_gate import check_override, note_override
 from medsynth_app.cancellation import stop_if_cancelled
-from medsynth_app.errors import InvalidValueError, NotFoundError
+from medsynth_app.errors import InvalidValueError, MedSynthError, NotFoundError
+from medsynth_app.imaging.volume import Volume
 from medsynth_app.options import Option, parse_options, shown_options
 from medsynth_app.synthesis.catalogue import CATALOGUE, CatalogueRow
 from medsynth_app.synthesis.conditions import parse_seed
-from medsynth_app.synthesis.generator import GenerationRequest, Synthetic
+from medsynth_app.synthesis.generator import GenerationRequest, Host, Synthetic
 from medsynth_app.synthesis.measures.privacy import MemorisationAudit, audit_with_store, nearest
 from medsynth_app.synthesis.previews import film_pngs, preview_png
 from medsynth_app.synthesis.weights import WeightsStore
@@ -56,10 +59,14 @@ class GeneratorInferTask(InferTask):
     Args:
         task: name in the catalogue.
         store: where weights are looked for.
+        find_tumor: labels a host that nobody has labelled.
     """
 
-    def __init__(self, task: str, store: WeightsStore) -> None:
+    def __init__(
+        self, task: str, store: WeightsStore, find_tumor: Callable[[Volume], np.ndarray] | None = None
+    ) -> None:
         self.task = task
+        self._find_tumor = find_tumor
         self.rows = CATALOGUE.of_task(task)
         self.store = store
         self.options = _answer_options(self.rows)
@@ -126,7 +133,8 @@ class GeneratorInferTask(InferTask):
         seed = parse_seed(given.pop("seed", secrets.randbelow(DRAWN_SEED_LIMIT)))
         conditions = row.conditions.parse(self._meant_for(row, given))
         image, label = _input(row.takes_image, request, "file"), _input(row.takes_label, request, "label")
-        return _Asked(row, GenerationRequest(seed, conditions, image, label), answer)
+        host = _host(conditions.get("host"), request["datastore"], self._find_tumor)
+        return _Asked(row, GenerationRequest(seed, conditions, image, label, host), answer)
 
     def _meant_for(self, row: CatalogueRow, given: Mapping[str, Any]) -> dict[str, Any]:
         """The conditions without other generators' that a viewer sends back as it was shown them."""
@@ -202,6 +210,28 @@ def _stored_image(request: Mapping[str, Any]) -> Path | None:
     if not path:
         raise NotFoundError(f"image: there is no case {name[:60]!r}")
     return Path(path)
+
+
+def _host(
+    name: Any, datastore: Datastore, find_tumor: Callable[[Volume], np.ndarray] | None
+) -> Host | None:  # fmt: skip
+    """The case of that name, with its final label where it has one.
+
+    Raises:
+        NotFoundError: there is no such case.
+        InvalidValueError: the studies are no folder of cases.
+    """
+    if not name:
+        return None
+    if not isinstance(datastore, CaseDatastore):
+        raise InvalidValueError("host: a DICOMweb server as studies has no prepared cases")
+    try:
+        files = datastore.case(str(name))
+    except MedSynthError as error:
+        raise NotFoundError(f"host: there is no case {str(name)[:60]!r}") from error
+    with suppress(NotFoundError):
+        files = datastore.labelled_case(str(name))
+    return Host(files, find_tumor)
 
 
 def _data_uri(png: bytes) -> str:

@@ -22,7 +22,7 @@ from medsynth_app.active_learning.rounds import RoundsRecord, Training
 from medsynth_app.active_learning.validation_split import fixed_validation
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.files import whole_file
-from medsynth_app.imaging.provenance.same_images import digests_of_cases, same_examination
+from medsynth_app.imaging.provenance.same_images import digests_of_cases, host_digests, same_examination
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
@@ -145,10 +145,14 @@ class BrainTumorSegmentationTrainTask(TrainTask):
         split = datastore.root / OWN_FOLDER / "validation_cases.json"
         cases = _readable_cases(datastore, names)
         digests = digests_of_cases([case for case in cases if case.name not in synthetic])
-        kept = fixed_validation(split, real, float(options["val_split"]), same_examination(digests))
+        digests |= {case.name: host_digests(case) for case in cases if case.name in synthetic}
+        same = same_examination(digests)
+        kept = fixed_validation(split, real, float(options["val_split"]), same)
         modalities = self.current.get()[1].modalities
         loaded = load_cases(cases, modalities)
-        training = [case for case in loaded if case.name not in kept]
+        # A tumour put into the head of a validation case shows most of that case.
+        judging = {same.get(name, name) for name in kept}
+        training = [case for case in loaded if same.get(case.name, case.name) not in judging]
         return len(real), training, [case for case in loaded if case.name in kept]
 
     def _configuration(self, options: dict[str, OptionValue], cases: int) -> TrainingConfiguration:

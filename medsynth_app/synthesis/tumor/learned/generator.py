@@ -47,7 +47,7 @@ SLICE_CORRELATION = 0.7
 EDGE_BLUR_MM = 0.5
 STEPS = Option("steps", 6, "Steps of the flow; more is slower and finer.", minimum=1, maximum=50)
 OF_THE_PHYSICS = (
-    "contrast_agent", "contrast_uptake", "edema_density", "tissue_variation", "field_strength_t", "sequences",
+    "host", "contrast_agent", "contrast_uptake", "edema_density", "tissue_variation", "field_strength_t", "sequences",
     "bias_field", "noise", "slice_thickness_mm", "in_plane_resolution_mm",
 )  # fmt: skip
 CLASS_TISSUES: tuple[tuple[Tissue, ...], ...] = (

@@ -27,6 +27,9 @@ from medsynth_app.errors import ForbiddenError, InvalidValueError, NotFoundError
 from medsynth_app.imaging.provenance.marking import is_marked_synthetic, read_mark
 from medsynth_app.request_context import acting_role
 from medsynth_app.synthesis.measures.privacy import MemorisationAudit
+from medsynth_app.synthesis.tumor.generator import generate_tumor_case
+from medsynth_app.synthesis.tumor.request import TumorCaseRequest
+from medsynth_app.synthesis.tumor.saving import save_tumor_case
 from medsynth_app.synthesis.weights import WeightsStore
 
 COARSE = {"volume_type": "mri_heart", "spacing_mm": "8,8,8"}
@@ -238,3 +241,25 @@ def test_a_mask_on_a_foreign_grid_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_task_lists_the_known_ones() -> None:
     with pytest.raises(NotFoundError, match="there is no 'dreams', known are tumor_case_synthesis, volume_synthesis"):
         GeneratorInferTask("dreams", WeightsStore(()))
+
+
+def test_a_host_is_a_case_of_the_datastore(tmp_path: Path) -> None:
+    """Named by its id alone: a path names no case, and its final label goes on in the new one."""
+    case = generate_tumor_case(TumorCaseRequest(seed=3, side="left", volume_ml=15.0, spacing_mm=3.0))
+    save_tumor_case(case, tmp_path, "head")
+    store = CaseDatastore(tmp_path)
+    tumor = GeneratorInferTask("tumor_case_synthesis", WeightsStore(()))
+    asked = {"host": "head", "side": "right", "volume_ml": 8, "seed": 2, "save": True, "result": "label"}
+    file, facts = tumor({"params": asked, "ignored": (), "datastore": store, "image": "_"})
+    Path(file).unlink()
+    assert facts["host"] == "head"
+    assert facts["synthetic"]["conditions"]["host_digest"]
+    kept = store.labelled_case(facts["image"])
+    label = np.asarray(nib.load(kept.label).dataobj)
+    assert (label[case.label > 0] > 0).all()
+    assert store.is_synthetic(facts["image"])
+    for wrong in ("nobody", str(tmp_path / "head"), "../head"):
+        with pytest.raises(NotFoundError, match="host: there is no case"):
+            tumor({"params": {"host": wrong}, "ignored": (), "datastore": store, "image": "_"})
+    with pytest.raises(InvalidValueError, match="host: a DICOMweb server"):
+        tumor({"params": {"host": "head"}, "ignored": (), "datastore": None, "image": "_"})
