@@ -22,6 +22,7 @@ from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_K
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
+from medsynth_app.synthesis.standing import EXPERIMENTAL, READY, SIMPLEST, UNMEASURED, Standing
 from medsynth_app.synthesis.stylegan2.images import model as picture_model
 from medsynth_app.synthesis.stylegan2.images.generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
 from medsynth_app.synthesis.trainers import images as image_training
@@ -31,7 +32,7 @@ from medsynth_app.synthesis.tumor import catalogue as tumor
 from medsynth_app.synthesis.tumor.learned import generator as learned_tumor
 from medsynth_app.synthesis.tumor.learned import training as learned_tumor_training
 from medsynth_app.synthesis.vae_gan import generator as vae_gan
-from medsynth_app.synthesis.weights import WeightsStore, read_kinds, read_origin
+from medsynth_app.synthesis.weights import SHIPPED_FOLDER, WeightsStore, read_kinds, read_origin
 
 DISCLAIMER = "Synthetic images are for research and education; they show no patient."
 
@@ -54,6 +55,7 @@ class CatalogueRow:
         takes_image / takes_label: whether a file is its input: ``no``, ``optional`` or ``needed``.
         is_picture: answers pictures, else volumes.
         reference: weights whose training images that audit compares with; empty = those in ``weights``.
+        measured: kind -> what was found out about the shipped weights.
     """
 
     task: str
@@ -69,6 +71,7 @@ class CatalogueRow:
     takes_label: str = "no"
     is_picture: bool = False
     reference: str = ""
+    measured: Mapping[str, Standing] = field(default_factory=dict)
 
     def weights_of(self, conditions: Mapping[str, Any]) -> str | None:
         """Name of the weights that a request with these conditions uses; None for none."""
@@ -84,6 +87,7 @@ class CatalogueRow:
             "task": self.task,
             "generator": self.generator,
             "description": self.description,
+            "status": self._status(store),
             "kind_condition": self.kind_condition,
             "kinds": [self._kind(kind, store) for kind in (self.kinds or ("",))],
             "conditions": self.conditions.described(),
@@ -93,14 +97,28 @@ class CatalogueRow:
             "result": "picture" if self.is_picture else "volume",
         }
 
-    def _kind(self, kind: str, store: WeightsStore) -> dict[str, Any]:
+    def standing(self, kind: str, store: WeightsStore) -> Standing:
+        """How good what it makes of a kind was found to be."""
         if not self.weights:
-            return {"kind": kind, "ready": True, "trained_on": self.trained_on, "weights_sha256": None}
+            return SIMPLEST
+        path = store.find(self.weights[kind]) if kind in self.weights else None
+        is_shipped = path is not None and path.parent == SHIPPED_FOLDER
+        return self.measured.get(kind, UNMEASURED) if is_shipped else UNMEASURED
+
+    def _status(self, store: WeightsStore) -> str:
+        found = {self.standing(kind, store).status for kind in (self.kinds or ("",))}
+        return READY if READY in found else EXPERIMENTAL
+
+    def _kind(self, kind: str, store: WeightsStore) -> dict[str, Any]:
+        standing = self.standing(kind, store)
+        told = {"kind": kind, "status": standing.status, "figure": standing.figure}
+        if not self.weights:
+            return {**told, "ready": True, "trained_on": self.trained_on, "weights_sha256": None}
         path = store.find(self.weights[kind]) if kind in self.weights else None
         if path is None or kind not in (read_kinds(path) or (kind,)):
-            return {"kind": kind, "ready": False, "trained_on": "no weights on this server", "weights_sha256": None}
+            return {**told, "ready": False, "trained_on": "no weights on this server", "weights_sha256": None}
         trained_on, digest = read_origin(path)
-        return {"kind": kind, "ready": True, "trained_on": trained_on, "weights_sha256": digest}
+        return {**told, "ready": True, "trained_on": trained_on, "weights_sha256": digest}
 
 
 @dataclass(frozen=True)
