@@ -15,6 +15,8 @@ from medsynth_app.synthesis.image_diffusion.generator import ImageDiffusionGener
 from medsynth_app.synthesis.image_diffusion.request import DIFFUSION_CONDITIONS
 from medsynth_app.synthesis.image_diffusion.weights import NAME as DIFFUSION_WEIGHTS
 from medsynth_app.synthesis.latent_flow import generator as latent_flow
+from medsynth_app.synthesis.measures import standing
+from medsynth_app.synthesis.measures.standing import EXPERIMENTAL, READY, SIMPLEST, UNMEASURED, Standing
 from medsynth_app.synthesis.phantoms import generator as phantoms
 from medsynth_app.synthesis.phantoms.images import generator as image_phantoms
 from medsynth_app.synthesis.phantoms.images.request import IMAGE_CONDITIONS, IMAGE_MODALITIES
@@ -22,7 +24,6 @@ from medsynth_app.synthesis.phantoms.request import PHANTOM_CONDITIONS, VOLUME_K
 from medsynth_app.synthesis.skin import catalogue as skin_training
 from medsynth_app.synthesis.skin import generator as skin
 from medsynth_app.synthesis.skin import models as skin_models
-from medsynth_app.synthesis.standing import EXPERIMENTAL, READY, SIMPLEST, UNMEASURED, Standing
 from medsynth_app.synthesis.stylegan2.images import model as picture_model
 from medsynth_app.synthesis.stylegan2.images.generator import PICTURE_CONDITIONS, StyleGAN2PictureGenerator
 from medsynth_app.synthesis.trainers import images as image_training
@@ -110,8 +111,8 @@ class CatalogueRow:
         return READY if READY in found else EXPERIMENTAL
 
     def _kind(self, kind: str, store: WeightsStore) -> dict[str, Any]:
-        standing = self.standing(kind, store)
-        told = {"kind": kind, "status": standing.status, "figure": standing.figure}
+        found = self.standing(kind, store)
+        told = {"kind": kind, "status": found.status, "figure": found.figure}
         if not self.weights:
             return {**told, "ready": True, "trained_on": self.trained_on, "weights_sha256": None}
         path = store.find(self.weights[kind]) if kind in self.weights else None
@@ -242,6 +243,7 @@ TUMOR_ROWS = (
         conditions=learned_tumor.LearnedConditions(),
         build=learned_tumor.LearnedTumorCaseGenerator,
         weights={"": learned_tumor_training.WEIGHTS_NAME},
+        measured={"": standing.LEARNED_TUMORS},
         takes_label="optional",
     ),
 )
@@ -274,6 +276,7 @@ VOLUME_ROWS = (
         kind_condition="volume_type",
         kinds=VOLUME_KINDS,
         weights={kind: vae_gan.weights_name("vae_gan", kind) for kind in VOLUME_KINDS},
+        measured={"mri_brain": standing.BRAINS_BY_VAE_GAN, "ct_head": standing.HEADS_BY_ONE_PERSON},
     ),
     CatalogueRow(
         task="volume_synthesis",
@@ -284,6 +287,7 @@ VOLUME_ROWS = (
         kind_condition="volume_type",
         kinds=VOLUME_KINDS,
         weights={kind: vae_gan.weights_name("diffusion", kind) for kind in VOLUME_KINDS},
+        measured={"mri_brain": standing.BRAINS_BY_DIFFUSION, "ct_head": standing.HEADS_BY_ONE_PERSON},
     ),
 )
 VOLUME_TRAINER = TrainerRow(
@@ -316,6 +320,7 @@ IMAGE_ROWS = (
         kind_condition="modality",
         kinds=IMAGE_MODALITIES,
         weights=dict.fromkeys(IMAGE_MODALITIES, DIFFUSION_WEIGHTS),
+        measured=standing.PICTURES_BY_DIFFUSION,
         takes_label="optional",
         is_picture=True,
     ),
@@ -328,6 +333,7 @@ IMAGE_ROWS = (
         kind_condition="modality",
         kinds=IMAGE_MODALITIES,
         weights=dict.fromkeys(IMAGE_MODALITIES, picture_model.WEIGHTS),
+        measured=standing.PICTURES_BY_STYLEGAN2,
         is_picture=True,
     ),
 )
@@ -349,6 +355,7 @@ SKIN_ROWS = (
         conditions=skin.SYNTHESIS_CONDITIONS,
         build=skin.SkinLesionSynthesis,
         weights={"": skin_models.GENERATOR},
+        measured={"": standing.SKIN_LESIONS},
         is_picture=True,
     ),
     CatalogueRow(
@@ -358,6 +365,7 @@ SKIN_ROWS = (
         conditions=skin.INVERSION_CONDITIONS,
         build=skin.SkinLesionInversion,
         weights={"": skin_models.ENCODER},
+        measured={"": standing.SKIN_PHOTOGRAPHS},
         takes_image="needed",
         is_picture=True,
         reference=skin_models.GENERATOR,
@@ -369,6 +377,7 @@ SKIN_ROWS = (
         conditions=skin.PROGRESSION_CONDITIONS,
         build=skin.SkinLesionProgression,
         weights={"": skin_models.DIRECTIONS},
+        measured={"": standing.SKIN_COURSES},
         takes_image="needed",
         is_picture=True,
         reference=skin_models.GENERATOR,

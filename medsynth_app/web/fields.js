@@ -3,7 +3,7 @@ import { currentLanguage } from "./words.js";
 
 const NAMES = {
   seed: ["Seed", "시드"], save: ["Keep as a case", "증례로 저장"], generator: ["Generator", "생성기"], task: ["Task", "작업"],
-  age: ["Age", "나이"], sex: ["Sex", "성별"], side: ["Side", "방향"], site: ["Site (region code)", "위치 (영역 코드)"], grade: ["Grade", "등급"],
+  host: ["Into the head of case", "이 증례의 머리에"], age: ["Age", "나이"], sex: ["Sex", "성별"], side: ["Side", "방향"], site: ["Site (region code)", "위치 (영역 코드)"], grade: ["Grade", "등급"],
   seed_point_mm: ["Starting point (mm)", "시작점 (mm)"], volume_ml: ["Volume (ml)", "부피 (ml)"],
   enhancing_fraction: ["Share that enhances", "조영 증강 비율"], necrotic_fraction: ["Share that is necrotic", "괴사 비율"],
   edema_extent: ["Extent of oedema", "부종 범위"], edema_density: ["Density of oedema", "부종 밀도"], mass_effect: ["Mass effect", "종괴 효과"],
@@ -30,7 +30,9 @@ const VALUES = {
   any: ["any", "무관"], nevus: ["nevus", "모반"], melanoma: ["melanoma", "흑색종"], left: ["left", "왼쪽"], right: ["right", "오른쪽"], true: ["yes", "예"], false: ["no", "아니요"],
   tumor_case_synthesis: ["Brain tumour case", "뇌종양 증례"], volume_synthesis: ["Volume", "볼륨"], image_synthesis: ["Picture", "영상"], skin_lesion_synthesis: ["Skin lesion", "피부 병변"],
   skin_lesion_inversion: ["Skin lesion from a photograph", "사진 속 피부 병변 찾기"], skin_lesion_progression: ["Course of a skin lesion", "피부 병변의 경과"],
-  phantom: ["phantom", "팬텀"], growth_model: ["growth model", "성장 모델"], diffusion: ["diffusion", "확산"], vae_gan: ["VAE-GAN", "VAE-GAN"], stylegan2: ["StyleGAN2", "StyleGAN2"],
+  nodule: ["nodule", "결절"], pneumonia: ["pneumonia", "폐렴"], haemorrhage: ["haemorrhage", "출혈"], infarct: ["infarct", "경색"], tumour: ["tumour", "종양"],
+  mass: ["mass", "종괴"], benign: ["benign", "양성"], malignant: ["malignant", "악성"], none: ["none", "없음"],
+  phantom: ["phantom", "팬텀"], learned: ["learned look", "학습된 모습"], growth_model: ["growth model", "성장 모델"], diffusion: ["diffusion", "확산"], vae_gan: ["VAE-GAN", "VAE-GAN"], stylegan2: ["StyleGAN2", "StyleGAN2"],
 };
 const choose = (pair, otherwise) => (pair ? pair[currentLanguage() === "ko" ? 1 : 0] : otherwise);
 export const fieldName = (name) => choose(NAMES[name], String(name).replaceAll("_", " "));

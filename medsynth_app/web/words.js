@@ -50,6 +50,10 @@ const WORDS = {
   show_second: ["Second", "둘째"], show_first: ["First", "첫째"], show_difference: ["Difference", "차이"], region: ["Region", "영역"], dice: ["Dice", "Dice"], hd95: ["HD95 (mm)", "HD95 (mm)"],
   WT: ["Whole tumour", "전체 종양"], TC: ["Tumour core", "종양 중심부"], ET: ["Enhancing", "조영 증강"], only_first: ["only in the first", "첫째에만"], only_second: ["only in the second", "둘째에만"],
   other_label: ["another label", "다른 라벨"],
+  mask_file: ["Mask instead (optional)", "마스크로 대신 (선택)"], ready: ["ready", "사용 가능"], experimental: ["experimental", "실험적"], by_chance: ["by chance", "무작위"], seed_hint: ["The same seed and conditions give the same result", "시드와 조건이 같으면 결과도 같습니다"],
+  more_conditions: ["More conditions ({})", "조건 더 보기 ({})"], same_seed: ["Same seed again", "같은 시드로 다시"], vary: ["A row that varies it", "이 조건만 바꿔 나란히"],
+  keep_case: ["Keep as a case", "증례로 저장"], kept_as: ["Kept as", "저장됨:"], audit: ["Copy of a training image?", "학습 영상의 복제인가?"], audit_hint: ["How near the result is to the images that the weights learned from", "결과가 학습 영상에 얼마나 가까운지"],
+  audit_clear: ["no", "아니요"], audit_flagged: ["too near", "너무 가까움"], audit_unavailable: ["cannot be told", "알 수 없음"], audit_not_applicable: ["nothing was learned", "학습 없음"],
   simulated: ["A simulation: nobody's lesion was seen to do this.", "시뮬레이션입니다. 실제 환자의 경과가 아닙니다."],
 };
 let language = localStorage.getItem("medsynth-language") || (navigator.language.startsWith("ko") ? "ko" : "en");

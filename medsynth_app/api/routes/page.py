@@ -18,8 +18,9 @@ KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
 }
-FILES = frozenset(path.name for path in FOLDER.iterdir() if path.suffix in (".css", ".js"))
+FILES = {path.name: path for path in (*FOLDER.iterdir(), *(FOLDER / "cards").iterdir()) if path.suffix in KINDS}
 """Looked up once: a request names one of these or nothing."""
 NIIVUE = ("nilearn", "_assets/js/niivue.umd.js")
 
@@ -52,9 +53,9 @@ def page() -> Response:
 def part(name: str) -> Response:
     if name == "niivue.js":
         return _answer(_niivue())
-    if name not in FILES:
+    if name not in FILES or name == "index.html":
         raise NotFoundError(f"name: no part of the page is called {name[:60]!r}")
-    return _answer(FOLDER / name)
+    return _answer(FILES[name])
 
 
 def _answer(path: Path) -> Response:

@@ -16,7 +16,8 @@ def lesion_center(canvas: Canvas, request: VolumeRequest, chance: np.random.Gene
     Raises:
         InvalidValueError: the place that was asked for lies outside the organ, or the organ outside the region.
     """
-    hosts = request.kind.pathologies[str(request.pathology)].hosts
+    pathology = request.kind.pathologies[str(request.pathology)]
+    hosts = pathology.hosts
     inside = canvas.is_labelled(*hosts)
     if not inside.any():
         raise InvalidValueError(
@@ -26,7 +27,9 @@ def lesion_center(canvas: Canvas, request: VolumeRequest, chance: np.random.Gene
         return _asked(canvas, request.lesion_position_mm, inside, hosts)
     depth = distance_transform_edt(inside, sampling=canvas.spacing_mm)
     deepest = float(depth.max())
-    places = np.argwhere(depth >= min(request.lesion_size_mm * 0.5, deepest * 0.6))
+    # The depth that the severest lesion wants: a course of severities stays in one place.
+    largest = max(request.lesion_size_mm, pathology.sizes_mm[1])
+    places = np.argwhere(depth >= min(largest * 0.5, deepest * 0.6))
     index = places[chance.integers(len(places))]
     return canvas.place_of(index)
 

@@ -50,7 +50,7 @@ def test_every_part_the_page_names_is_served(served: Any) -> None:
     for path in named:
         answer = served.get(path)
         assert answer.status_code == 200, path
-        assert answer.headers["content-type"].startswith(("text/css", "text/javascript")), path
+        assert answer.headers["content-type"].startswith(("text/css", "text/javascript", "image/png")), path
 
 
 @pytest.mark.parametrize("name", ["index.html", "page.py", "__init__.py", "..%2findex.html", "%2e%2e%2f__init__.py"])
@@ -172,7 +172,7 @@ def test_generators_and_korean(browser: Any) -> None:
     Select(all_of(browser, "#language")[0]).select_by_value("ko")
     tab = all_of(browser, "[data-tab=generators]")[0]
     assert tab.text == "합성"
-    choose_generator(browser, "볼륨 · 팬텀")
+    choose_generator(browser, "volume_synthesis/phantom")
     all_of(browser, "#conditions button")[0].click()
     wait(browser, lambda b: all_of(b, "#picture")[0].get_attribute("src"))
     assert all_of(browser, "#made")[0].text.startswith("볼륨 · 팬텀 · 시드 ")
@@ -183,13 +183,48 @@ def test_generators_and_korean(browser: Any) -> None:
     keep(browser, "page_synthesis")
 
     all_of(browser, "#conditions [name=seed]")[0].send_keys("7")
-    all_of(browser, "#conditions [name=save]")[0].click()
+    browser.execute_script("document.querySelector('#conditions [name=save]').click()")
     all_of(browser, "#conditions button")[0].click()
     pictures = wait(browser, lambda b: (found := all_of(b, "#gallery button")) and len(found) == 2 and found)
     assert pictures[0].get_attribute("aria-pressed") == "true"
     pictures[1].click()
     assert all_of(browser, "#gallery button")[1].get_attribute("aria-pressed") == "true"
     wait(browser, lambda b: any("synthetic-7" in each.get_attribute("title") for each in all_of(b, "#cases button")))
+    assert errors(browser) == []
+
+
+@browsed
+def test_cards_say_how_good_a_generator_is_and_one_condition_is_varied_in_a_row(browser: Any) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    choose_generator(browser, "image_synthesis/phantom")
+    cards = {card.get_attribute("data-row"): card.text for card in all_of(browser, ".card")}
+    assert set(cards) == {f"{row.task}/{row.generator}" for row in CATALOGUE.rows}
+    assert "ready" in cards["image_synthesis/phantom"]
+    assert "experimental" in cards["image_synthesis/diffusion"]
+    assert browser.execute_script("return [...document.querySelectorAll('.card img')].every(i => i.naturalWidth > 40)")
+    assert "drawn by rules" in all_of(browser, "#row-origin")[0].text
+    shown = [field for field in all_of(browser, "#conditions > label") if field.is_displayed()]
+    assert len(shown) <= 8, "the few that matter, the rest folded"
+    button = all_of(browser, "#conditions button.main")[0]
+    box = browser.execute_script("return arguments[0].getBoundingClientRect().bottom", button)
+    assert box <= browser.execute_script("return innerHeight"), "always in sight"
+    fill(browser, "seed", "4")
+    Select(all_of(browser, "#conditions [name=pathology]")[0]).select_by_value("pneumonia")
+    button.click()
+    wait(browser, lambda b: all_of(b, "#vary"))
+    Select(all_of(browser, "#vary-what")[0]).select_by_value("severity")
+    all_of(browser, "#vary")[0].click()
+    wait(browser, lambda b: len(all_of(b, ".row-of figure")) == 5 and all_of(b, "#vary")[0].is_enabled())
+    said = [figure.text for figure in all_of(browser, ".row-of figure")]
+    assert said == [f"Severity, 0 to 1 {value}" for value in ("0", "0.25", "0.5", "0.75", "1")]
+    sources = {each.get_attribute("src") for each in all_of(browser, ".row-of img")}
+    assert len(sources) == 5
+    keep(browser, "page_row_of_five")
+    all_of(browser, "#same-seed")[0].click()
+    assert all_of(browser, "#conditions [name=seed]")[0].get_attribute("value") == "4"
+    all_of(browser, "#keep")[0].click()
+    wait(browser, lambda b: "synthetic-4" in all_of(b, "#next-steps")[0].text)
     assert errors(browser) == []
 
 
@@ -203,9 +238,8 @@ def test_the_course_of_a_skin_lesion_has_a_slider(browser: Any, served_sample: A
     )  # fmt: skip
     assert lesion.status_code == 200, lesion.text[:300]
     (tmp_path / "lesion.png").write_bytes(lesion.content)
-    choose_generator(browser, "Course of a skin lesion")
-    steps = all_of(browser, "#conditions [name=steps]")[0]
-    steps.send_keys("5")
+    choose_generator(browser, "skin_lesion_progression/stylegan2")
+    fill(browser, "steps", "5")
     all_of(browser, "#conditions [name=file]")[0].send_keys(str(tmp_path / "lesion.png"))
     all_of(browser, "#conditions button")[0].click()
     slider = wait(browser, lambda b: all_of(b, "#course-slider"))[0]
@@ -268,13 +302,19 @@ def test_nothing_is_cut_off_at_this_width(served_sample: Any, size: tuple[int, i
             keep(driver, f"page_{tab}_{size[0]}")
 
 
-def choose_generator(browser: Any, beginning: str) -> None:
-    from selenium.webdriver.support.ui import Select
+def fill(browser: Any, name: str, value: str) -> None:
+    """Set a field of the form as a user does, folded or not; sliders cannot be typed into."""
+    browser.execute_script(
+        "const input = document.querySelector(`#conditions [name=${arguments[0]}]`);"
+        "input.closest('details')?.setAttribute('open', ''); input.value = arguments[1];"
+        "input.dispatchEvent(new Event('input', {bubbles: true}));", name, value,
+    )  # fmt: skip
 
+
+def choose_generator(browser: Any, row: str) -> None:
     tab = wait(browser, lambda b: [t for t in all_of(b, "[data-tab=generators]") if t.is_displayed()])[0]
     tab.click()
-    rows = Select(all_of(browser, "#row")[0])
-    rows.select_by_visible_text(next(o.text for o in rows.options if o.text.startswith(beginning)))
+    all_of(browser, f".card[data-row='{row}']")[0].click()
 
 
 def corrected_mask(served: Any, folder: Path) -> Path:

@@ -70,7 +70,7 @@ def paint_chest_xray(request: ImageRequest, seed: int) -> Painting:
     picture += _soft_parts(x, y, body, request.female)
     lesion = None
     if request.pathology != NORMAL:
-        lesion = _opacity(request, stream(seed, "lesion"), x, y, air, body)
+        lesion = _opacity(request, stream(seed, "lesion"), x, y, air, heart, body)
         cloud = 1.0 + 0.18 * texture(stream(seed, "cloud"), request.size, (0.06, 0.03, 0.015))
         picture += (0.12 + 0.24 * request.severity) * lesion * (1.0 - 0.85 * heart) * np.clip(cloud, 0.5, 1.5)
     picture *= 1.0 - 0.85 * _outside(x, y)
@@ -169,11 +169,20 @@ def _opacity(
     x: np.ndarray,
     y: np.ndarray,
     air: np.ndarray,
+    heart: np.ndarray,
     body: Thorax,
 ) -> np.ndarray:
-    """Consolidation in one place, or in COVID-19 patches near the walls of both lungs."""
+    """Consolidation in one place, a round nodule, or in COVID-19 patches near the walls of both lungs."""
+    # By chance beside the heart, where it is seen; behind it only where that was asked for.
+    lungs = air > 0.5 if request.position is not None else (air > 0.5) & (heart < 0.5)
+    if request.pathology == "nodule":
+        middle = place_lesion(request, generator, lungs)
+        radius = request.lesion_size / 2
+        shape = outline(generator, x, y, middle, (radius, radius), 0.1 + 0.35 * request.severity)
+        # What a beam passes of a ball: most in its middle, with a border that the eye still finds.
+        return np.sqrt(np.clip(1.0 - shape**2, 0.0, 1.0)) * air
     if request.pathology == "pneumonia":
-        middle = place_lesion(request, generator, air > 0.5)
+        middle = place_lesion(request, generator, lungs)
         radius = request.lesion_size / 2
         return inside(outline(generator, x, y, middle, (radius, radius), 0.5), 0.5) * air
     result = np.zeros_like(x)

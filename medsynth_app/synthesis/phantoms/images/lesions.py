@@ -28,7 +28,7 @@ class Painting:
 
 
 def place_lesion(request: ImageRequest, generator: np.random.Generator, host: np.ndarray) -> Place:
-    """Middle of the lesion: as asked, else by chance and away from the host's border.
+    """Middle of the lesion: as asked, else by chance and away from the host's border, the same at any severity.
 
     Args:
         request: with a focal pathology.
@@ -49,6 +49,8 @@ def place_lesion(request: ImageRequest, generator: np.random.Generator, host: np
     depth = distance_transform_edt(np.pad(host, 1))[1:-1, 1:-1] / size
     tries = generator.random((TRIES, 2))
     depths = depth[(tries[:, 1] * size).astype(int), (tries[:, 0] * size).astype(int)]
-    deep = np.flatnonzero(depths >= 0.55 * request.lesion_size)
+    # The depth that the severest lesion wants: a course of severities stays in one place.
+    largest = max(request.lesion_size, MODALITIES[request.modality].pathologies[request.pathology].sizes[1])
+    deep = np.flatnonzero(depths >= min(0.55 * largest, 0.6 * float(depth.max())))
     x, y = tries[deep[0] if deep.size else int(depths.argmax())]
     return float(x), float(y)

@@ -47,7 +47,10 @@ class Modality:
 
 
 MODALITIES: dict[str, Modality] = {
-    "chest_xray": Modality({"pneumonia": Pathology("lungs", (0.12, 0.34)), "covid-19": Pathology()}),
+    "chest_xray": Modality({
+        "pneumonia": Pathology("lungs", (0.12, 0.34)), "covid-19": Pathology(),
+        "nodule": Pathology("lungs", (0.03, 0.1)),
+    }),  # fmt: skip
     "ct": Modality({"haemorrhage": Pathology("brain", (0.05, 0.26)), "infarct": Pathology("brain", (0.1, 0.36))}),
     "mri": Modality({"tumour": Pathology("brain", (0.07, 0.3)), "white_matter_lesions": Pathology()}),
     "mammography": Modality(
