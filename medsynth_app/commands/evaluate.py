@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from medsynth_app.commands.support.results import console, progress_bar, show_left_out, store_json
 from medsynth_app.imaging.studies.cases import look_for_cases
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
+from medsynth_app.segmentation.evaluation.calibration import BAND_MM, MOST_DOUBTFUL
 from medsynth_app.segmentation.evaluation.cases import EvaluationReport, evaluate_cases
 from medsynth_app.segmentation.inference import InferenceConfiguration
 from medsynth_app.segmentation.missing_sequences import blanked_sequences
@@ -55,9 +56,8 @@ def evaluate(
 
 
 def _show(report: EvaluationReport) -> None:
-    table = Table(
-        "case", *(f"{region.value} {name}" for name in ("Dice", "HD95") for region in TumorRegion), "s"
-    )
+    columns = (f"{region.value} {name}" for name in ("Dice", "HD95") for region in TumorRegion)
+    table = Table(Column("case", overflow="fold", min_width=16), *columns, "s")
     for name, row in report.cases.items():
         table.add_row(
             name,
@@ -72,3 +72,15 @@ def _show(report: EvaluationReport) -> None:
             shown = [name for name in SHOWN if name in figures[region.value]]
             line = "  ".join(f"{name} {figures[region.value][name]:.3f}" for name in shown)
             console.print(f"{kind:6} {region.value}: {line}")
+    if report.calibration:
+        _show_calibration(report.calibration)
+
+
+def _show_calibration(figures: dict[str, Any]) -> None:
+    errors = "  ".join(f"{region} {error:.3f}" for region, error in figures["ece"].items())
+    console.print(f"expected calibration error within {BAND_MM:g} mm of the tumour: {errors}")
+    if figures["errors_in_most_doubtful"] is not None:
+        share = figures["errors_in_most_doubtful"]
+        console.print(f"the {MOST_DOUBTFUL:.0%} most doubtful voxels hold {share:.0%} of the errors (median)")
+    held = "  ".join(f"{name} {share:.0%}" for name, share in figures["volume_interval_holds"].items())
+    console.print(f"volume intervals that hold the truth: {held}")

@@ -18,8 +18,12 @@ LOOK_AT_PERCENT = 50
 """Of the largest entropy: connected voxels above it are a place to look at."""
 LEAST_PLACE_ML = 0.05
 MOST_PLACES = 10
-SURE, POSSIBLE = 0.7, 0.3
-"""Probabilities from which on a voxel counts for the smallest and for the largest volume of a label."""
+SURE, POSSIBLE = 0.8, 0.2
+"""Probabilities from which on a voxel counts for the smallest and for the largest volume of a label.
+
+Fitted on the 20 training cases of the shipped weights with four sequences, to hold the true volume in four fifths of
+them or more (.87); on the held-out seven .76. With .7 and .3 it was .66 and .52.
+"""
 
 
 @dataclass(frozen=True)

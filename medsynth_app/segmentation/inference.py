@@ -97,6 +97,39 @@ class Segmentation:
     doubt: Doubt | None = None
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of a case, before any rule.
+
+    Attributes:
+        prepared: the case as the network saw it.
+        box: the part of it that was looked at in full resolution.
+        logits: (4, x, y, z) there.
+        temperature: what the logits are divided by before they are called probabilities.
+    """
+
+    prepared: PreparedCase
+    box: Box
+    logits: torch.Tensor
+    temperature: float
+
+    def probabilities(self) -> np.ndarray:
+        """(4, x, y, z) float32 of the box; sums over the first axis are 1."""
+        return torch.softmax(self.logits.float() / self.temperature, dim=0).cpu().numpy()
+
+
+def predict(
+    volume: Volume, network: nn.Module, configuration: InferenceConfiguration, modalities: Sequence[str]
+) -> Prediction:
+    """Bring a case to the network and let it look; raises as ``segment``."""
+    if volume.array.shape[0] != len(modalities):
+        raise InvalidValueError(f"volume: has {volume.array.shape[0]} channels for {', '.join(modalities)}")
+    prepared = prepare(volume)
+    with torch.inference_mode():
+        box, logits = predict_closely(torch.from_numpy(prepared.image), network, configuration)
+    return Prediction(prepared, box, logits, fitted_of(network).temperature)
+
+
 def segment(
     volume: Volume,
     network: nn.Module,
@@ -118,13 +151,18 @@ def segment(
         InvalidValueError: the image is empty or too small, shows a skull, or has another number of channels (422).
         WorkCancelledError: inside of ``cancelled_by``, once its signal is set.
     """
-    if volume.array.shape[0] != len(modalities):
-        raise InvalidValueError(f"volume: has {volume.array.shape[0]} channels for {', '.join(modalities)}")
-    prepared = prepare(volume)
-    image = torch.from_numpy(prepared.image)
-    with torch.inference_mode():
-        box, logits = predict_closely(image, network, configuration)
-        found, entropy = labels_of(image, box, logits)
+    predicted = predict(volume, network, configuration, modalities)
+    return answer_of(predicted, volume, configuration, modalities, doubt=doubt)
+
+
+@torch.inference_mode()
+def answer_of(
+    predicted: Prediction, volume: Volume, configuration: InferenceConfiguration, modalities: Sequence[str],
+    *, doubt: bool = False,
+) -> Segmentation:  # fmt: skip
+    """What is answered to a prediction: every rule, and back to the image's own grid."""
+    prepared = predicted.prepared
+    found, entropy = labels_of(torch.from_numpy(prepared.image), predicted.box, predicted.logits)
     cleaned = cleaned_answer(found, prepared, configuration.cleaning, modalities)
     labels = restore_labels(cleaned, prepared)
     doubts = doubts_about(cleaned, (prepared.image != 0).any(axis=0))
@@ -135,16 +173,14 @@ def segment(
         *place_of(labels, volume.affine),
         mean_entropy=entropy,
         warnings=(*prepared.doubts, *doubts, *doubt_at_the_image_edge(labels)),
-        doubt=_doubt(box, logits, prepared, fitted_of(network).temperature, volumes_ml) if doubt else None,
+        doubt=_doubt(predicted, volumes_ml) if doubt else None,
     )
 
 
-def _doubt(
-    box: Box, logits: torch.Tensor, prepared: PreparedCase, temperature: float, volumes_ml: dict[str, float]
-) -> Doubt:
-    probabilities = torch.softmax(logits.float() / temperature, dim=0).cpu().numpy()
+def _doubt(predicted: Prediction, volumes_ml: dict[str, float]) -> Doubt:
+    prepared, probabilities = predicted.prepared, predicted.probabilities()
     percent = np.zeros(prepared.image.shape[1:], np.uint8)
-    percent[box.slices] = doubt_percent(probabilities)
+    percent[predicted.box.slices] = doubt_percent(probabilities)
     return doubt_about(
         restore_labels(percent, prepared),
         prepared.source_affine,

@@ -160,6 +160,12 @@ def z_score(channel: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def prepared_label(label: np.ndarray, prepared: PreparedCase, volume: Volume) -> np.ndarray:
+    """A label map on the source grid -> (X, Y, Z) uint8 on the grid of ``prepared.image``."""
+    working = to_working_grid(Volume(label[None], volume.affine), order=0)
+    return np.ascontiguousarray(working.array[0][prepared.box.slices])
+
+
 def restore_labels(labels: np.ndarray, prepared: PreparedCase) -> np.ndarray:
     """Labels of the brain box -> labels on the grid of the image that came in.
 

@@ -16,8 +16,7 @@ from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.correction.graph_cut import CutConfiguration, correct
 from medsynth_app.segmentation.correction.strokes import Strokes, no_strokes
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_probabilities
-from medsynth_app.segmentation.training.dataset import prepared_label
-from medsynth_app.segmentation.transforms import PreparedCase, prepare, restore_labels
+from medsynth_app.segmentation.transforms import PreparedCase, prepare, prepared_label, restore_labels
 
 CASES_KEPT = 3
 """Open cases that stay in memory, about 120 MB each."""

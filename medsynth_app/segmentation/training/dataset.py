@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.studies.cases import CaseFiles
-from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration, augment
-from medsynth_app.segmentation.transforms import PreparedCase, prepare, to_working_grid
+from medsynth_app.segmentation.transforms import prepare, prepared_label
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +54,6 @@ def load_case(files: CaseFiles, modalities: Sequence[str], blanks: int = 0) -> L
         torch.from_numpy(prepared.image).half(),
         torch.from_numpy(prepared_label(label, prepared, volume)),
     )
-
-
-def prepared_label(label: np.ndarray, prepared: PreparedCase, volume: Volume) -> np.ndarray:
-    """A label map on the source grid -> (X, Y, Z) uint8 on the grid of ``prepared.image``."""
-    working = to_working_grid(Volume(label[None], volume.affine), order=0)
-    return np.ascontiguousarray(working.array[0][prepared.box.slices])
 
 
 def load_cases(

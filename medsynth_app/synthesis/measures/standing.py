@@ -35,7 +35,7 @@ SIMPLEST = Standing(True, "drawn by rules: the simplest of its task, which the o
 PICTURES_BY_STYLEGAN2 = {
     "chest_xray": Standing(True, "KID 22, phantom 576, real beside real -0.5; diversity 31, real 38"),
     "mri": Standing(True, "KID 26, phantom 457, real beside real 0.8; diversity 40, real 46; tumours are faint"),
-    "ultrasound": Standing(True, "KID 4.6, real beside real 0.9; diversity 30, real 34"),
+    "ultrasound": Standing(True, "KID 4.6, phantom 78, real beside real 0.9; diversity 30, real 34"),
     "ct": Standing(False, "KID 84, phantom 345, real 5.6, but diversity 29 where real is 41: bleedings in few places"),
     "retina": Standing(False, "KID 50, phantom 377, real 3.3, but diversity 15 where real is 25: one tree of vessels"),
 }
@@ -53,4 +53,4 @@ HEADS_BY_ONE_PERSON = Standing(False, "learned from the head of one person: ever
 LEARNED_TUMORS = Standing(False, "KID 166, growth model 67: its texture is noise")
 SKIN_LESIONS = Standing(True, "KID 5.9, real beside real 0.4; no simpler generator makes them")
 SKIN_PHOTOGRAPHS = Standing(True, "squared error .0095 by the encoder, .0015 after 100 steps of refinement")
-SKIN_COURSES = Standing(False, "the probability of melanoma rises, but border and extent hardly move along the direction")
+SKIN_COURSES = Standing(False, "melanoma's probability rises, but border and extent hardly move along the direction")

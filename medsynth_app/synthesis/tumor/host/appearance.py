@@ -15,10 +15,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from medsynth_app.synthesis.anatomy.icbm_brain import Anatomy
 from medsynth_app.synthesis.anatomy.random_fields import stream
-from medsynth_app.synthesis.tumor.composition import Composition, compose
+from medsynth_app.synthesis.tumor.composition import UPTAKE_MEAN, Composition, compose
 from medsynth_app.synthesis.tumor.growth import Tumor
 from medsynth_app.synthesis.tumor.host.head import MODALITIES, HostBrain, HostHead
 from medsynth_app.synthesis.tumor.images import RESLICING_BLUR_VOXELS
+from medsynth_app.synthesis.tumor.learned.transforms import CLASSES
 from medsynth_app.synthesis.tumor.request import TumorCaseRequest
 from medsynth_app.synthesis.tumor.signal import Tissue
 from medsynth_app.vocabulary import Modality
@@ -46,11 +47,17 @@ LEVELS: dict[Tissue, Level] = {
     Tissue.EDEMA: Level((2.46, 0.02, -0.10, 1.28), (1.08, -0.34, -0.45, 0.70), (0.45, -0.20, -0.20, 0.35)),
     Tissue.SOLID_TUMOR: Level((2.90, -0.40, -0.35, 1.95), (1.10, -0.45, -0.45, 0.80), (0.55, -0.25, -0.25, 0.50)),
     Tissue.NECROSIS: Level((2.10, -1.05, -1.05, 3.00), (1.35, -0.59, -0.59, 1.06), (0.65, -0.30, -0.30, 0.60)),
-    Tissue.ENHANCING_TUMOR: Level((2.71, -0.12, -0.10, 1.71), (1.20, -0.45, -0.45, 0.82), (0.55, -0.25, -0.30, 0.45)),
+    Tissue.ENHANCING_TUMOR: Level((2.71, -0.12, 1.78, 1.71), (1.20, -0.45, -0.45, 0.82), (0.55, -0.25, -0.30, 0.45)),
 }
-UPTAKE = 1.9
-"""What the agent adds to T1ce in enhancing tumour: there 1.78 were measured, -0.10 without."""
-FARTHEST = 1.0
+WITHOUT_AGENT = -0.10
+"""T1ce of enhancing tumour that no contrast agent reaches."""
+CLASS_OF = {
+    Tissue.EDEMA: "edema", Tissue.SOLID_TUMOR: "necrotic_core", Tissue.NECROSIS: "necrotic_core",
+    Tissue.ENHANCING_TUMOR: "enhancing_tumor",
+}  # fmt: skip
+LIKE_ITS_OWN = 0.3
+"""How much a new tumour looks like the one that the host has, where it has one: same patient, same scanner."""
+FARTHEST = 0.5
 """No patient is farther from the mean, in deviations: oedema stays brighter than white matter on FLAIR."""
 SHARED = 0.7
 """Part of a patient's deviation that all tissues share."""
@@ -71,12 +78,13 @@ def paint(request: TumorCaseRequest, head: HostHead, brain: HostBrain, tumor: Tu
     healthy_tissue = Anatomy(white, grey, fluid, brain.room)
     composition = compose(healthy_tissue, tumor, request.seed, spacing, request.edema_density)
     near = distance_transform_edt(tumor.label == 0)[composition.brain] * spacing < REACH_MM
+    levels = {tissue: _level_of(request, tissue, brain.class_means) for tissue in LEVELS}
     parts = {tissue: composition.shares[tissue] * near for tissue in LEVELS}
     covered = np.sum(list(parts.values()), axis=0)
     healthy = head.brain & (head.upright_label == 0)
     for number, modality in enumerate(MODALITIES):
         middle, spread = _scale_of(images[number][healthy])
-        wanted = _tumor_values(request, composition, parts, number, modality)
+        wanted = _tumor_values(request, composition, parts, levels, number)
         part = images[number][box.slices]
         values = part[composition.brain]
         mixed = values * (1 - covered) + middle * covered + spread * wanted
@@ -93,17 +101,30 @@ def _scale_of(values: np.ndarray) -> tuple[float, float]:
     return float(np.median(values)), float(np.clip(values, low, high).std())
 
 
+def _level_of(request: TumorCaseRequest, tissue: Tissue, own_means: np.ndarray) -> np.ndarray:
+    """(4,) mean of a tissue in this patient, in the healthy brain's deviations."""
+    level = LEVELS[tissue]
+    usual = np.array(level.mean)
+    # The parts of label 1 differ from their common mean as they do in other patients.
+    common = np.mean([LEVELS[each].mean for each in LEVELS if CLASS_OF[each] == CLASS_OF[tissue]], axis=0)
+    own = own_means[CLASSES.index(CLASS_OF[tissue])] + usual - common
+    is_known = np.isfinite(own)
+    mean = np.where(is_known, LIKE_ITS_OWN * np.nan_to_num(own) + (1 - LIKE_ITS_OWN) * usual, usual)
+    spread = np.array(level.deviation) * np.where(is_known, 1 - LIKE_ITS_OWN, 1.0)
+    return mean + request.tissue_variation * _deviation(request.seed, tissue) * spread
+
+
 def _tumor_values(
-    request: TumorCaseRequest, composition: Composition, parts: dict[Tissue, np.ndarray], number: int, modality: str
-) -> np.ndarray:
+    request: TumorCaseRequest, composition: Composition, parts: dict[Tissue, np.ndarray],
+    levels: dict[Tissue, np.ndarray], number: int,
+) -> np.ndarray:  # fmt: skip
     """Shares times levels, (N,) float32, in the healthy brain's deviations."""
     values = np.zeros_like(composition.texture)
     for tissue, share in parts.items():
-        level = LEVELS[tissue]
-        of_patient = request.tissue_variation * _deviation(request.seed, tissue) * level.deviation[number]
-        value = level.mean[number] + of_patient + level.texture[number] * composition.texture
-        if tissue is Tissue.ENHANCING_TUMOR and modality == Modality.T1CE.value and request.contrast_agent:
-            value = value + np.float32(UPTAKE * request.contrast_uptake) * composition.uptake
+        value = levels[tissue][number] + LEVELS[tissue].texture[number] * composition.texture
+        if tissue is Tissue.ENHANCING_TUMOR and MODALITIES[number] == Modality.T1CE.value:
+            uptake = float(request.contrast_agent) * request.contrast_uptake * composition.uptake / UPTAKE_MEAN
+            value = WITHOUT_AGENT + uptake * (value - WITHOUT_AGENT)
         values += share * value.astype(np.float32)
     return values
 

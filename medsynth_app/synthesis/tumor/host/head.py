@@ -18,7 +18,7 @@ from medsynth_app.imaging.skull import find_skull
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.synthesis.anatomy.icbm_brain import COARSE_SPACING_MM, Grid
 from medsynth_app.synthesis.generator import Host
-from medsynth_app.synthesis.tumor.learned.transforms import take_apart
+from medsynth_app.synthesis.tumor.learned.transforms import ObservedCase, take_apart
 from medsynth_app.vocabulary import Modality
 
 SPACING_LIMITS_MM = (0.8, 3.0)
@@ -133,6 +133,8 @@ class HostBrain:
         coarse_spacing_mm: (3,) its voxel size.
         shares: (3, X, Y, Z) float32 on the brain box: white matter, grey matter, fluid; 0 where nothing may grow.
         room: (X, Y, Z) bool on the brain box: brain without the tumour that is there.
+        class_means: (6, 4) of ``learned.transforms.CLASSES`` and sequences, in the healthy brain's deviations; NaN
+            where the host hardly shows a class.
     """
 
     def __init__(self, head: HostHead) -> None:
@@ -144,7 +146,9 @@ class HostBrain:
         if there.any():
             there = binary_dilation(there, iterations=max(1, round(RIM_MM / self.grid.spacing_mm)))
         self.room = head.brain[self.grid.box.slices] & ~there
-        self.shares = _tissue_shares(head) * self.room
+        observed = _taken_apart(head)
+        self.class_means = observed.means
+        self.shares = _fine_shares(observed, head) * self.room
 
     def maps(self, shape: tuple[int, ...], displacement_mm: np.ndarray | None = None) -> np.ndarray:
         """White matter, grey matter and room, (3, X, Y, Z) float32, sampled over the brain box, corner on corner.
@@ -161,13 +165,14 @@ class HostBrain:
         return np.stack([map_coordinates(part, places, order=1) for part in parts]).astype(np.float32)
 
 
-def _tissue_shares(head: HostHead) -> np.ndarray:
+def _taken_apart(head: HostHead) -> ObservedCase:
+    x, y, z = head.grid.box.slices
+    return take_apart(head.name, head.upright.array[:, x, y, z], head.upright_label[x, y, z], head.brain[x, y, z])
+
+
+def _fine_shares(observed: ObservedCase, head: HostHead) -> np.ndarray:
     """White matter, grey matter and fluid of the brain box by fuzzy clustering, (3, X, Y, Z) float32."""
-    box = head.grid.box.slices
-    brain = head.brain[box]
-    observed = take_apart(
-        head.name, head.upright.array[:, box[0], box[1], box[2]], head.upright_label[box], brain
-    )
+    brain = head.brain[head.grid.box.slices]
     # Clustered in blocks of two voxels a side.
     fine = observed.shares[:3].repeat(2, axis=1).repeat(2, axis=2).repeat(2, axis=3)
     x, y, z = brain.shape
