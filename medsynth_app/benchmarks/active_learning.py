@@ -32,7 +32,7 @@ from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.inference import InferenceConfiguration, predict_logits
 from medsynth_app.segmentation.observation import observe
-from medsynth_app.segmentation.training.dataset import LabelledCase
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import Trainer
 from medsynth_app.segmentation.weights import load_weights
 

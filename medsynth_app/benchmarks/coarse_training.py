@@ -17,7 +17,8 @@ from medsynth_app.files import whole_file
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.evaluation.metrics import region_mask
 from medsynth_app.segmentation.network import NetworkConfiguration
-from medsynth_app.segmentation.training.dataset import LabelledCase, load_case
+from medsynth_app.segmentation.training.dataset import load_case
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import TrainingConfiguration
 from medsynth_app.vocabulary import TumorRegion
 

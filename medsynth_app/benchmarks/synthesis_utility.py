@@ -31,7 +31,7 @@ from medsynth_app.errors import InvalidValueError
 from medsynth_app.files import whole_file
 from medsynth_app.imaging.provenance.marking import is_marked_synthetic
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
-from medsynth_app.segmentation.training.dataset import LabelledCase
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import Progress, Trainer
 from medsynth_app.segmentation.transforms import CleaningConfiguration, clean_labels
 from medsynth_app.synthesis.tumor.cohort import drawn_request

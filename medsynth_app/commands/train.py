@@ -49,6 +49,9 @@ def brain_tumor_segmentation(
     contrast_withheld: Annotated[
         float, typer.Option(help="Share of patches with enhancing tumour that become ones without.")
     ] = 0.2,
+    foreign_tumor: Annotated[
+        float, typer.Option(help="Share of patches into which another case's tumour is put.")
+    ] = 0.35,
     sequence_dropout: Annotated[
         float, typer.Option(help="Share of patches in which each sequence is blanked, so that it may be missing.")
     ] = 0.25,
@@ -103,8 +106,9 @@ def brain_tumor_segmentation(
         patience=patience,
         seed=seed,
         augmentation=AugmentationConfiguration(
-            contrast_withheld_probability=contrast_withheld, sequence_dropout_probability=sequence_dropout
-        ),
+            contrast_withheld_probability=contrast_withheld, sequence_dropout_probability=sequence_dropout,
+            foreign_tumor_probability=foreign_tumor,
+        ),  # fmt: skip
     )
     if missing_sequence not in MISSING_SEQUENCE:
         raise InvalidValueError(

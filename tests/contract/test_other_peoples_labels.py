@@ -30,8 +30,10 @@ from medsynth_app.imaging.reading import read_volume
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.segmentation.evaluation import cases as evaluation
+from medsynth_app.segmentation.evaluation.calibration import calibration_of
 from medsynth_app.segmentation.training.dataset import load_case
 from medsynth_app.segmentation.weights import load_weights
+from medsynth_app.vocabulary import LABEL_NAMES
 from tests.apps.medsynth import conftest as server_tests
 from tests.apps.medsynth.preloaded_server import Starter
 
@@ -316,7 +318,11 @@ def test_evaluated(
 ) -> None:
     # What the network finds does not matter here, and takes long.
     answer = SimpleNamespace(labels=np.roll(HEAD.labels, 1, axis=0), warnings=())
-    monkeypatch.setattr(evaluation, "segment", lambda *_: answer)
+    sure = calibration_of(np.ones((4, 1, 1, 1)) / 4, *np.zeros((2, 1, 1, 1), np.uint8), np.ones((1, 1, 1), bool),
+                          dict.fromkeys(LABEL_NAMES, (0.0, 1.0)), dict.fromkeys(LABEL_NAMES, 0.5))  # fmt: skip
+    monkeypatch.setattr(evaluation, "predict", lambda *_: None)
+    monkeypatch.setattr(evaluation, "answer_of", lambda *_: answer)
+    monkeypatch.setattr(evaluation, "_calibration", lambda *_: sure)
     model = load_weights(server_tests.write_tiny_weights(tmp_path / "w.safetensors"))
     plain = server_tests.write_nifti(tmp_path / "l.nii.gz", ROWS[name].expected, HEAD.affine)
     found, expected = (

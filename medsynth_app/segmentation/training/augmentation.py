@@ -41,6 +41,7 @@ class AugmentationConfiguration:
             ``blank_sequences``.
         contrast_withheld_probability: a patch with enhancing tumour becomes one without, see ``contrast``;
             only where T1 and T1ce are among the sequences.
+        foreign_tumor_probability: another training case's tumour is put into the brain first, see ``transplant``.
         tumor_centered_probability: the patch is centred on a tumour voxel, else anywhere in the brain.
     """
 
@@ -50,10 +51,10 @@ class AugmentationConfiguration:
     elastic_probability: float = 0.3
     elastic_voxels: float = 4.0
     flip_probability: float = 0.5
-    gamma_probability: float = 0.3
-    gamma_range: tuple[float, float] = (0.7, 1.5)
-    brightness_probability: float = 0.3
-    brightness_deviation: float = 0.15
+    gamma_probability: float = 0.5
+    gamma_range: tuple[float, float] = (0.6, 1.7)
+    brightness_probability: float = 0.5
+    brightness_deviation: float = 0.2
     bias_field_probability: float = 0.3
     bias_field_strength: float = 0.15
     noise_probability: float = 0.2
@@ -61,6 +62,7 @@ class AugmentationConfiguration:
     blur_probability: float = 0.15
     sequence_dropout_probability: float = 0.1
     contrast_withheld_probability: float = 0.0
+    foreign_tumor_probability: float = 0.35
     tumor_centered_probability: float = 0.7
 
     def __post_init__(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 
@@ -13,24 +12,11 @@ from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.labels import read_submitted_label
 from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration, augment
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
+from medsynth_app.segmentation.training.transplant import with_foreign_tumor
 from medsynth_app.segmentation.transforms import prepare, prepared_label
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LabelledCase:
-    """A training case as the networks see it.
-
-    Attributes:
-        name: case name.
-        image: (C, X, Y, Z) float16, z-scored, cropped to the brain.
-        label: (X, Y, Z) uint8, values 0..3.
-    """
-
-    name: str
-    image: torch.Tensor
-    label: torch.Tensor
 
 
 def load_case(files: CaseFiles, modalities: Sequence[str], blanks: int = 0) -> LabelledCase:
@@ -116,6 +102,9 @@ def training_batch(
         index = step * batch_size + slot
         case = cases[case_order(len(cases), index // len(cases), seed)[index % len(cases)]]
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+        share = configuration.foreign_tumor_probability
+        if share and float(torch.rand((), generator=generator)) < share:
+            case = with_foreign_tumor(case, cases, generator)
         image, label = augment(case.image, case.label, patch_size, configuration, generator, t1_and_t1ce)
         images.append(image)
         labels.append(label)

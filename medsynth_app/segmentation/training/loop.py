@@ -32,8 +32,9 @@ from medsynth_app.segmentation.network import (
     to_device,
 )
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration
-from medsynth_app.segmentation.training.dataset import LabelledCase, training_batch
+from medsynth_app.segmentation.training.dataset import training_batch
 from medsynth_app.segmentation.training.distributed import agree, average_gradients, rank_and_size
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.losses import build_loss
 from medsynth_app.segmentation.training.tracking import Tracker, validation_picture
 from medsynth_app.segmentation.transforms import CleaningConfiguration, clean_labels

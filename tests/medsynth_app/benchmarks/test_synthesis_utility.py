@@ -23,7 +23,7 @@ from medsynth_app.commands.benchmarks.synthesis_utility import draw_curves, summ
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.provenance.marking import SyntheticMark, mark_synthetic
 from medsynth_app.imaging.studies.cases import find_cases
-from medsynth_app.segmentation.training.dataset import LabelledCase
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import Trainer
 
 TINY = UtilityConfiguration(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from medsynth_app.imaging.volume import Volume
-from medsynth_app.segmentation.training.dataset import LabelledCase
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.transforms import prepare, to_working_grid
 
 

@@ -27,7 +27,8 @@ from medsynth_app.imaging.studies.cases import CaseFiles
 from medsynth_app.options import Option, OptionValue, parse_options, shown_options
 from medsynth_app.segmentation.current_network import CurrentNetwork
 from medsynth_app.segmentation.options import TRAINING_OPTIONS
-from medsynth_app.segmentation.training.dataset import LabelledCase, load_cases
+from medsynth_app.segmentation.training.dataset import load_cases
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import Progress, Trainer, TrainingConfiguration, mean_dice
 from medsynth_app.segmentation.weights import load_weights
 from medsynth_app.vocabulary import LABEL_NAMES

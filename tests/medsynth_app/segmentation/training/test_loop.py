@@ -17,7 +17,7 @@ from medsynth_app.errors import InvalidValueError, TrainingDivergedError
 from medsynth_app.segmentation.network import NETWORKS, NetworkConfiguration
 from medsynth_app.segmentation.training import loop as training
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration
-from medsynth_app.segmentation.training.dataset import LabelledCase
+from medsynth_app.segmentation.training.labelled_case import LabelledCase
 from medsynth_app.segmentation.training.loop import (
     Progress,
     Trainer,
