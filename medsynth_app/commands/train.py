@@ -14,7 +14,9 @@ from medsynth_app.commands import train_synthesis
 from medsynth_app.commands.support.results import TrainingDisplay, console, left_out_words, show_left_out
 from medsynth_app.errors import InvalidValueError
 from medsynth_app.imaging.studies.cases import find_cases, look_for_cases
+from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS
 from medsynth_app.segmentation.network import NetworkConfiguration
+from medsynth_app.segmentation.training.advice import advice
 from medsynth_app.segmentation.training.augmentation import AugmentationConfiguration
 from medsynth_app.segmentation.training.dataset import load_cases
 from medsynth_app.segmentation.training.distributed import launch
@@ -24,6 +26,7 @@ from medsynth_app.segmentation.training.validation_cases import check_validation
 from medsynth_app.segmentation.weights import load_weights
 
 MISSING_SEQUENCE = ("refuse", "blank")
+SHIPPED = Path("shipped")
 
 application = typer.Typer(help="Train a model on your own data.", no_args_is_help=True)
 
@@ -48,7 +51,7 @@ def brain_tumor_segmentation(
     ] = "batch",
     contrast_withheld: Annotated[
         float, typer.Option(help="Share of patches with enhancing tumour that become ones without.")
-    ] = 0.2,
+    ] = 0.05,
     foreign_tumor: Annotated[
         float, typer.Option(help="Share of patches into which another case's tumour is put.")
     ] = 0.35,
@@ -71,7 +74,9 @@ def brain_tumor_segmentation(
     validate_every: Annotated[int, typer.Option(help="Updates between validations.")] = 250,
     patience: Annotated[int, typer.Option(help="Validations without gain until it stops; 0 = never.")] = 0,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
-    initial_weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
+    initial_weights: Annotated[
+        Path | None, typer.Option(help="Start from these weights; shipped = MedSynth's.")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; all GPUs, else the CPU by default.")
     ] = None,
@@ -114,6 +119,8 @@ def brain_tumor_segmentation(
         raise InvalidValueError(
             f"missing_sequence: {missing_sequence!r} must be one of {', '.join(MISSING_SEQUENCE)}"
         )
+    if initial_weights == SHIPPED:
+        initial_weights = SHIPPED_WEIGHTS
     check_validation_cases(cases, held_out)
     blanks = len(chosen) - 1 if missing_sequence == "blank" else 0
     run = Run(
@@ -170,6 +177,8 @@ def _train(rank: int, run: Run) -> None:
         if rank != 0:
             trainer.run()
             return
+        for sentence in advice(training, run.configuration, tuned=initial is not None):
+            console.print(sentence)
         display = stack.enter_context(TrainingDisplay())
 
         def report(progress: Progress) -> None:
