@@ -105,10 +105,24 @@ class _Question:
     others: np.ndarray
     label: int
 
+    def part(self, box: tuple[slice, ...]) -> _Question:
+        """The question in a box of it."""
+        x, y, z = box
+        return _Question(
+            self.image[:, x, y, z], self.probabilities[:, x, y, z], self.labels[box], self.stroke[box],
+            self.others[box], self.label,
+        )  # fmt: skip
+
 
 def _surroundings(stroke: np.ndarray, reach: int) -> tuple[slice, ...]:
     box = ndimage.find_objects(stroke.astype(np.uint8))[0]
     return tuple(slice(max(0, side.start - reach), side.stop + reach) for side in box)
+
+
+def _around(mask: np.ndarray) -> tuple[slice, ...]:
+    """The box of a mask and two voxels about it, so that the cut sees what keeps its label."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(slice(max(0, side.start - 2), side.stop + 2) for side in box)
 
 
 def _taken(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
@@ -120,8 +134,18 @@ def _taken(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
     candidates = np.isin(asked.labels, wrong) & inside & ~asked.others
     if not candidates.any():
         return asked.stroke
-    distance = _geodesic(asked, configuration)
+    distance = _geodesic(asked, candidates | asked.stroke, configuration)
     candidates &= distance <= configuration.reach_mm
+    box = _around(candidates | asked.stroke)
+    taken = asked.stroke.copy()
+    taken[box] = _cut(asked.part(box), candidates[box], distance[box], configuration)
+    return taken
+
+
+def _cut(
+    asked: _Question, candidates: np.ndarray, distance: np.ndarray, configuration: CutConfiguration
+) -> np.ndarray:
+    """The candidates that the cut of smallest energy gives to the stroke's label, as far as they hang on it."""
     opinion = _opinion(asked, configuration.opinion_limit)
     # The network was wrong under the stroke; where it is no surer, it is likely to be wrong too.
     opinion -= np.median(opinion[asked.stroke])
@@ -129,9 +153,9 @@ def _taken(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
         configuration.readiness
         + configuration.opinion * opinion
         + configuration.look * _look(asked, configuration.look_limit)
-        - distance / configuration.decay_mm
+        - np.minimum(distance, configuration.reach_mm) / configuration.decay_mm
     )
-    same = (asked.labels == asked.label) & inside
+    same = (asked.labels == asked.label) & asked.image.any(axis=0)
     chance = expit(np.where(candidates, odds, np.where(same, 2.0, -8.0)))
     chance[asked.stroke] = 1 - LEAST_PROBABILITY**2
     chance = np.clip(chance, LEAST_PROBABILITY**2, 1 - LEAST_PROBABILITY**2).astype(np.float32)
@@ -145,11 +169,15 @@ def _taken(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
     return _connected((cut & candidates) | asked.stroke, asked.stroke)
 
 
-def _geodesic(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
-    """Length in mm of the shortest path from the stroke, longer across borders of the image."""
+def _geodesic(asked: _Question, passable: np.ndarray, configuration: CutConfiguration) -> np.ndarray:
+    """Length in mm of the shortest path from the stroke, longer across borders of the image; infinite where none leads.
+
+    Args:
+        passable: (X, Y, Z) bool, where paths may run: a correction never jumps over what keeps its label.
+    """
     smooth = ndimage.gaussian_filter(asked.image, sigma=(0, 1, 1, 1))
     gradient = np.sqrt(sum(np.square(np.gradient(smooth, axis=axis)).sum(axis=0) for axis in (1, 2, 3)))
-    path = MCP_Geometric(1.0 + configuration.edge_cost * gradient)
+    path = MCP_Geometric(np.where(passable, 1.0 + configuration.edge_cost * gradient, -1.0))
     distance, _ = path.find_costs(np.argwhere(asked.stroke))
     return distance
 
