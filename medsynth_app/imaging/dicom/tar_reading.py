@@ -53,7 +53,8 @@ def lay_out_dicom(archive: Path, folder: Path, field: str, largest_bytes: int) -
                 _copy(file, start, size, path, field)
                 voxel_bytes += _voxel_bytes(path, field)
                 if voxel_bytes > largest_bytes:
-                    raise TooLargeError(f"{field}: its images are larger than {largest_bytes >> 20} MB when they are read")
+                    allowed = f"{largest_bytes >> 20} MB"
+                    raise TooLargeError(f"{field}: its images are larger than {allowed} when they are read")
             file.seek(start + -(-size // BLOCK) * BLOCK)
         else:
             raise InvalidValueError(f"{field}: holds more than {MOST_MEMBERS} files; send one study")

@@ -37,7 +37,9 @@ def build_router(datastore: CaseDatastore, settings: Settings) -> APIRouter:
         given = {key: each for key, each in zip(FIELDS, (flair, t1, t1ce, t2, label)) if each is not None}
         limits = settings.upload_limits
         with ExitStack() as uploads:
-            paths = {key: uploads.enter_context(received(each, limits, key, VOLUME_ENDINGS)) for key, each in given.items()}
+            paths = {
+                key: uploads.enter_context(received(each, limits, key, VOLUME_ENDINGS)) for key, each in given.items()
+            }
             if dicom is not None:
                 archive = uploads.enter_context(received(dicom, limits, "dicom", ARCHIVE_ENDINGS))
                 _check_alone(given)
