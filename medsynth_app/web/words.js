@@ -3,7 +3,7 @@ const WORDS = {
   skip: ["Skip to the content", "본문으로 건너뛰기"],
   notice: ["Research and education only. Not a medical device. Not for diagnosis or treatment decisions.",
     "연구와 교육 전용입니다. 의료기기가 아니며, 진단이나 치료 결정에 사용할 수 없습니다."],
-  language: ["Language", "언어"], tab_cases: ["Cases", "증례"], tab_generators: ["Synthesis", "합성"],
+  language: ["Language", "언어"], theme: ["Theme", "테마"], theme_auto: ["as the system", "시스템 설정"], theme_dark: ["dark", "어둡게"], theme_light: ["light", "밝게"], tab_cases: ["Cases", "증례"], tab_generators: ["Synthesis", "합성"],
   tab_rounds: ["Rounds", "라운드"], cases: ["Cases", "증례"], search: ["Search", "검색"], no_case: ["Choose a case", "증례를 고르세요"],
   sequence: ["Sequence", "시퀀스"], view: ["View", "보기"], opacity: ["Mask", "마스크"], segment: ["Segment tumour", "종양 분할"],
   multi: ["Planes", "세 단면"], axial: ["Axial", "축상면"], coronal: ["Coronal", "관상면"], sagittal: ["Sagittal", "시상면"], render: ["3-D", "3차원"],

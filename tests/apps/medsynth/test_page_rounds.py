@@ -83,7 +83,8 @@ def test_an_earlier_model_is_served_again(browser: Any, served_rounds: Any) -> N
     arrays = {key: np.asarray(value * 0.5, value.dtype) for key, value in load_file(weights).items()}
     save_file(arrays, other, notes)
     with other.open("rb") as file:
-        answer = served_rounds.request("PUT", "/model/brain_tumor_segmentation", files={"file": ("w.safetensors", file)})
+        files = {"file": ("w.safetensors", file)}
+        answer = served_rounds.request("PUT", "/model/brain_tumor_segmentation", files=files)
     assert answer.status_code == 200, answer.text
     assert served_rounds.get("/medsynth/api/rounds").json()["model"] != before
     browser.refresh()
