@@ -7,6 +7,7 @@ import { word } from "./words.js";
 const ROLES = [...MODALITIES, "label", "alone", "left_out"];
 let plan = { cases: [], passed: 0 };
 let running = null;
+let isStopped = false;
 let onOpened = () => {};
 
 export function start(opened) {
@@ -20,7 +21,8 @@ export function start(opened) {
   place("open").addEventListener("click", () => { reset(); place("open-dialog").showModal(); });
   place("open-form").addEventListener("submit", (event) => { event.preventDefault(); upload(); });
   place("open-cancel").addEventListener("click", close);
-  place("open-dialog").addEventListener("cancel", () => running && running.abort());
+  place("open-dialog").addEventListener("cancel", abort);
+  place("open-dialog").addEventListener("keydown", (event) => event.stopPropagation()); // keys of the pen are not meant
   document.addEventListener("dragover", (event) => { if (carriesFiles(event)) { event.preventDefault(); document.body.classList.add("dropping"); } });
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
   document.addEventListener("drop", async (event) => {
@@ -52,7 +54,8 @@ async function walk(entry) {
   return (await Promise.all(found.map(walk))).flat();
 }
 function reset() { plan = { cases: [], passed: 0 }; say(""); place("open-result").replaceChildren(); show(); }
-function close() { if (running) running.abort(); place("open-dialog").close(); }
+function abort() { if (running) { isStopped = true; running.abort(); } }
+function close() { abort(); place("open-dialog").close(); }
 function say(text, failed = false) { place("open-said").textContent = text; place("open-said").classList.toggle("error", failed); }
 async function take(files) {
   if (running || !files.length) return;
@@ -81,8 +84,10 @@ function fileRow(each, entry) {
 async function upload() {
   const opened = [], told = [];
   running = new XMLHttpRequest();
+  isStopped = false;
   show();
   for (const each of plan.cases) {
+    if (isStopped) { told.push([each.name, word("stopped_upload"), true]); continue; }
     try {
       const answer = await sent(each);
       opened.push(...answer.cases.map((row) => row.case));

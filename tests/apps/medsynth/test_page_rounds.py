@@ -96,4 +96,9 @@ def test_an_earlier_model_is_served_again(browser: Any, served_rounds: Any) -> N
     row.find_element("css selector", "button").click()
     wait(browser, lambda b: before in all_of(b, "#models-said")[0].text)
     assert served_rounds.get("/medsynth/api/rounds").json()["model"] == before
+    tablet = {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", tablet)
+    width, scrolled = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
+    assert scrolled <= width, "cut off on a tablet"
+    keep(browser, "page_rounds_820")
     assert errors(browser) == []
