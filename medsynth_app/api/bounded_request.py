@@ -9,7 +9,8 @@ from starlette.requests import Request
 
 from medsynth_app.json_values import parse_json
 
-MOST_FILES = 4
+MOST_FILES = 5
+"""Four sequences of a case and its label."""
 MOST_FIELDS = 16
 _HERE_BYTES = 1 << 14
 """So much is parsed at once; more is worth a thread."""

@@ -57,6 +57,16 @@ def write_unchanged(study: StudyInput, volumes: dict[str, Volume], reason: str, 
     return out / study.name
 
 
+def write_series(study: StudyInput, folder: Path) -> dict[str, Path]:
+    """Each series of a study on its own grid: ``FOLDER/MODALITY.nii.gz`` by modality; raises as ``read``."""
+    written = {}
+    for modality, series in study.series.items():
+        volume = series.read()
+        written[modality] = folder / f"{modality}.nii.gz"
+        _write_image(volume.array[0], volume.affine, written[modality])
+    return written
+
+
 def _case_folder(folder: Path) -> Any:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidValueError(f"out: {folder.name!r} exists and is not an empty folder")

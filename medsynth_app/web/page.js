@@ -2,6 +2,7 @@
 import * as clinic from "./clinic.js";
 import * as generators from "./generators.js";
 import { LABELS } from "./labels.js";
+import * as opening from "./opening.js";
 import * as pen from "./pen.js";
 import * as review from "./review.js";
 import * as rounds from "./rounds.js";
@@ -42,6 +43,7 @@ const tagsOf = (name) => Object.keys(state.cases[name]?.labels || {});
 async function readCases() { state.cases = (await json("/datastore/?output=all")).objects || {}; listCases(); }
 async function open(name) {
   state.chosen = name;
+  place("welcome").hidden = true;
   delete place("case-name").dataset.word;
   place("case-name").textContent = name;
   place("volumes").replaceChildren();
@@ -94,11 +96,13 @@ function choose(tab) {
   for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== `tab-${isReview ? "cases" : tab}`;
   place("tab-cases").classList.toggle("reviewing", isReview);
   if (isReview) review.entered();
+  if (tab === "rounds") rounds.look().catch(() => {});
 }
 function wordsChanged() {
   place("view").replaceChildren(...viewer.viewNames.map((name) => element("option", { value: name }, word(name))));
   listCases();
   clinic.wordsChanged();
+  opening.wordsChanged();
   pen.wordsChanged();
   review.wordsChanged();
   generators.wordsChanged();
@@ -116,6 +120,7 @@ async function begin() {
   place("segment").addEventListener("click", segment);
   for (const button of document.querySelectorAll(".tab")) button.addEventListener("click", () => choose(button.dataset.tab));
   pen.start({ tell, working, changed: maskChanged, saved: (name) => { readCases(); review.changed(name); } });
+  opening.start(async (names, told) => { await readCases(); choose("cases"); await open(names[0]); tell(told); });
   choose("cases");
   wordsChanged();
   await working(word("loading"), async () => {
@@ -126,7 +131,7 @@ async function begin() {
     if (isNewest && !legend) pen.maskIs(name, file);
     maskChanged(name, file, legend || LABELS);
   } };
-  const tabs = { review: () => review.start(reviewing), generators: () => generators.start(readCases), rounds: rounds.start };
+  const tabs = { review: () => review.start(reviewing), generators: () => generators.start(readCases), rounds: () => rounds.start(async (name) => { choose("cases"); await readCases(); await open(name); }) };
   for (const [tab, start] of Object.entries(tabs)) {
     start().then(() => { document.querySelector(`[data-tab=${tab}]`).hidden = false; }).catch(() => {});
   }

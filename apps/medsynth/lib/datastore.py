@@ -368,22 +368,24 @@ class CaseDatastore(LocalDatastore):
         return name
 
     def add_case(
-        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any]
-    ) -> str:
-        """Store a generated case of several files, with its label where there is one.
+        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any],
+        *, generated: bool = True,
+    ) -> str:  # fmt: skip
+        """Store a generated or uploaded case of several files, with its label where there is one.
 
         Args:
             image_id: new case name.
             sequences: modality -> NIfTI file; copied.
             label: canonical label map on the same grid, or None.
             info: kept with the case (generator, seed, conditions ...).
+            generated: whether it was made here; False for what a client brought.
 
         Raises:
             StaleError: the name is taken.
         """
         name, stem = name_and_file(image_id)
         folder = self.root / stem
-        facts = {"generated": True, "with_label": label is not None}
+        facts = {"generated": generated, "with_label": label is not None}
         with self._changing(writes_index=False):
             if name in self._studies or folder.exists():
                 raise StaleError(f"image: a case {name!r} exists already; choose another name")

@@ -368,9 +368,12 @@ class DicomCaseDatastore(CaseDatastore):
         return target
 
     def add_case(
-        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any]
-    ) -> str:
+        self, image_id: str, sequences: Mapping[str, Path], label: Path | None, info: Mapping[str, Any],
+        *, generated: bool = True,
+    ) -> str:  # fmt: skip
         """Send a generated case to the server as a new study; answers the series of its first sequence."""
+        if not generated:
+            return self.add_image(image_id, "", info)
         if self.read_only:
             raise InvalidValueError("datastore: this process may only read it")
         name = check_case_name(image_id)

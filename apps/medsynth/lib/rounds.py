@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monailabel.utils.async_tasks.utils import processes
+from monailabel.utils.async_tasks.utils import processes, tasks
 
 from lib.activelearning.assessment import CaseAssessment
 from lib.activelearning.strategy import RankingStrategy
@@ -251,6 +251,7 @@ class AnnotationRounds:
                 for lease in sorted(held, key=lambda lease: lease.since)
             ],
             "background": {"labels_to_score": len(self.record.unscored()), **self.assessment.progress()},
+            "trainings": {"running": len(processes("train")), "known": len(tasks("train"))},
             "broken_off": [run.shown() for run in TrainingRuns(store.root / OWN_FOLDER / "trainings").broken_off()],
             "notice": RESEARCH_NOTICE,
         }

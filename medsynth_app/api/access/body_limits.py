@@ -11,7 +11,7 @@ WITHOUT_LOGIN_BYTES = 1 << 14
 WITHOUT_FILES_BYTES = (1 << 20) + (1 << 14)
 """JSON and form fields; a megabyte of JSON is the most that a form of ours needs."""
 _TAKE_FILES = re.compile(
-    r"/datastore/((image|label)?/?)|/infer/[^/]+|/model/[^/]+|/medsynth/api/cross-check(/[^/]+/decision)?"
+    r"/datastore/((image|label)?/?)|/infer/[^/]+|/model/[^/]+|/medsynth/api/(cases|cross-check(/[^/]+/decision)?)"
 )
 _PROXY = re.compile(r"/proxy/dicom/.*")
 

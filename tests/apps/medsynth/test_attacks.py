@@ -357,9 +357,9 @@ def test_every_operation_that_takes_a_file_has_the_limits(served: Any, bomb: byt
     long = bytes((8 << 20) + 4096)
     for method, path, fields in found:
         address = path.format(model=MODEL, identifier="0" * 32)
-        ending = ".safetensors" if path == "/model/{model}" else ".nii.gz"
-        for content in (long, bomb)[: 1 if ending == ".safetensors" else 2]:
-            for field in fields:
+        for field in fields:
+            ending = ".safetensors" if path == "/model/{model}" else ".tar" if field == "dicom" else ".nii.gz"
+            for content in (long, bomb)[: 2 if ending == ".nii.gz" else 1]:
                 response = served.request(
                     method, address, params={"image": "case_1"}, data={"params": "{}"},
                     files={field: (f"x{ending}", content)},

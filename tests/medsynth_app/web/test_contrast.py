@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 STYLE = (Path(__file__).resolve().parents[3] / "medsynth_app" / "web" / "page.css").read_text(encoding="utf-8")
-COLOURS = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", STYLE))
+THEMES = {
+    theme: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    for theme, block in re.findall(r":root(?:\[data-theme=)?(light)?\]? {(.*?)}", STYLE, flags=re.DOTALL)
+}
+THEMES["dark"] = THEMES.pop("")
+both = pytest.mark.parametrize("colours", THEMES.values(), ids=THEMES)
 GROUNDS = ("ground", "panel", "raised", "chosen")
 TEXTS = [
     *((text, ground) for text in ("text", "quiet") for ground in GROUNDS),
@@ -35,25 +40,38 @@ def test_the_formula_is_wcags() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
+def test_both_themes_name_the_same_colours() -> None:
+    assert sorted(THEMES) == ["dark", "light"]
+    assert set(THEMES["dark"]) == set(THEMES["light"])
+    assert THEMES["dark"]["ground"] != THEMES["light"]["ground"]
+
+
+@both
 @pytest.mark.parametrize(("text", "ground"), TEXTS)
-def test_text_is_readable(text: str, ground: str) -> None:
-    assert contrast(COLOURS[text], COLOURS[ground]) >= 4.5
+def test_text_is_readable(text: str, ground: str, colours: dict[str, str]) -> None:
+    assert contrast(colours[text], colours[ground]) >= 4.5
 
 
+@both
 @pytest.mark.parametrize(("edge", "ground"), EDGES)
-def test_controls_can_be_told_from_the_ground(edge: str, ground: str) -> None:
-    assert contrast(COLOURS[edge], COLOURS[ground]) >= 3
+def test_controls_can_be_told_from_the_ground(edge: str, ground: str, colours: dict[str, str]) -> None:
+    assert contrast(colours[edge], colours[ground]) >= 3
 
 
 @pytest.mark.parametrize("name", ["necrotic_core", "edema", "enhancing_tumor"])
-def test_swatches_of_the_legend_can_be_told_from_the_ground(name: str) -> None:
+def test_swatches_of_the_legend_can_be_told_from_the_dark_ground(name: str) -> None:
     colour = re.search(rf"\.swatch-{name} {{ --swatch: (#[0-9a-f]{{6}})", STYLE)
     assert colour
-    assert contrast(colour[1], COLOURS["ground"]) >= 3
+    assert contrast(colour[1], THEMES["dark"]["ground"]) >= 3
+
+
+def test_swatches_have_an_edge_where_the_ground_is_light() -> None:
+    """Labels keep their colours, yellow above all; the edge is held to 3:1 above."""
+    assert re.search(r"\.legend dt::before {[^}]*box-shadow: 0 0 0 1px var\(--edge\)", STYLE)
 
 
 def test_text_has_no_colour_that_is_not_in_the_table() -> None:
-    rules = re.sub(r":root {.*?}", "", STYLE, flags=re.DOTALL)
+    rules = re.sub(r":root(\[data-theme=light\])? {.*?}", "", STYLE, flags=re.DOTALL)
     assert re.findall(r"(?<![-\w])color: (#\w+)", rules) == []
 
 

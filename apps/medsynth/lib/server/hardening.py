@@ -29,6 +29,7 @@ from lib.server.readiness import readiness
 from lib.server.routes import (
     activelearning,
     background,
+    cases,
     datastore,
     infer,
     info,
@@ -146,6 +147,7 @@ def _own_routers(app: MedSynthApp, metrics: Metrics) -> list[APIRouter]:
     store = app.datastore()
     if isinstance(store, CaseDatastore):
         routers.append(datastore.build_router(store, app.settings, app.on_save_label))
+        routers.append(cases.build_router(store, app.settings))
     return routers
 
 
