@@ -27,6 +27,8 @@ TYPICAL_STROKE = 50
 """Voxels from which on a stroke's own spread of intensities counts more than the typical one."""
 TYPICAL_VARIANCE = 0.15
 LEAST_VARIANCE = 0.03
+LARGE_BOX = 200_000
+"""Voxels around a stroke above which its reach is measured at half the resolution."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class CutConfiguration:
         edge_cost: how much longer a geodesic path gets by a unit of intensity difference.
     """
 
-    reach_mm: int = 20
-    decay_mm: float = 10.0
+    reach_mm: int = 30
+    decay_mm: float = 14.0
     opinion: float = 0.5
     opinion_limit: float = 4.0
     look: float = 1.0
@@ -131,14 +133,24 @@ def _taken(asked: _Question, configuration: CutConfiguration) -> np.ndarray:
     wrong = wrong[wrong != asked.label]
     inside = asked.image.any(axis=0)
     # Only what the annotator saw to be wrong is asked: the labels under the stroke.
-    candidates = np.isin(asked.labels, wrong) & inside & ~asked.others
+    is_wrong = np.zeros(256, dtype=bool)
+    is_wrong[wrong] = True
+    candidates = is_wrong[asked.labels] & inside & ~asked.others
     if not candidates.any():
         return asked.stroke
-    distance = _geodesic(asked, candidates | asked.stroke, configuration)
-    candidates &= distance <= configuration.reach_mm
-    box = _around(candidates | asked.stroke)
     taken = asked.stroke.copy()
-    taken[box] = _cut(asked.part(box), candidates[box], distance[box], configuration)
+    box = _around(_connected(candidates | asked.stroke, asked.stroke))
+    taken[box] = _taken_of(asked.part(box), candidates[box], configuration)
+    return taken
+
+
+def _taken_of(asked: _Question, candidates: np.ndarray, configuration: CutConfiguration) -> np.ndarray:
+    """As ``_taken``, once the candidates (X, Y, Z) bool are known and what cannot be reached is cut away."""
+    distance = _geodesic(asked, candidates | asked.stroke, configuration)
+    reached = candidates & (distance <= configuration.reach_mm)
+    taken = asked.stroke.copy()
+    box = _around(reached | asked.stroke)
+    taken[box] = _cut(asked.part(box), reached[box], distance[box], configuration)
     return taken
 
 
@@ -170,15 +182,35 @@ def _cut(
 
 
 def _geodesic(asked: _Question, passable: np.ndarray, configuration: CutConfiguration) -> np.ndarray:
-    """Length in mm of the shortest path from the stroke, longer across borders of the image; infinite where none leads.
+    """Length in mm of the shortest path from the stroke, longer across borders of the image; infinite where
+    none leads.
 
     Args:
         passable: (X, Y, Z) bool, where paths may run: a correction never jumps over what keeps its label.
     """
-    smooth = ndimage.gaussian_filter(asked.image, sigma=(0, 1, 1, 1))
+    if passable.size <= LARGE_BOX:
+        return _path_lengths(asked.image, passable, asked.stroke, configuration.edge_cost, 1)
+    # Every second voxel along each axis tells a long way as well, in an eighth of the time.
+    halves = [_half(mask) for mask in (passable, asked.stroke)]
+    coarse = _path_lengths(asked.image[:, ::2, ::2, ::2], *halves, configuration.edge_cost, 2)
+    x, y, z = passable.shape
+    return coarse.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)[:x, :y, :z]
+
+
+def _half(mask: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) bool -> whether any voxel of a block of two a side is in the mask."""
+    even = np.pad(mask, [(0, side % 2) for side in mask.shape])
+    x, y, z = (side // 2 for side in even.shape)
+    return even.reshape(x, 2, y, 2, z, 2).any(axis=(1, 3, 5))
+
+
+def _path_lengths(
+    image: np.ndarray, passable: np.ndarray, stroke: np.ndarray, edge_cost: float, spacing_mm: int
+) -> np.ndarray:
+    smooth = ndimage.gaussian_filter(image, sigma=(0, *[1 / spacing_mm] * 3))
     gradient = np.sqrt(sum(np.square(np.gradient(smooth, axis=axis)).sum(axis=0) for axis in (1, 2, 3)))
-    path = MCP_Geometric(np.where(passable, 1.0 + configuration.edge_cost * gradient, -1.0))
-    distance, _ = path.find_costs(np.argwhere(asked.stroke))
+    path = MCP_Geometric(np.where(passable, spacing_mm + edge_cost * gradient, -1.0))
+    distance, _ = path.find_costs(np.argwhere(stroke))
     return distance
 
 
@@ -208,5 +240,7 @@ def _look(asked: _Question, limit: float) -> np.ndarray:
 
 
 def _connected(mask: np.ndarray, stroke: np.ndarray) -> np.ndarray:
-    pieces, _ = ndimage.label(mask)
-    return np.isin(pieces, np.unique(pieces[stroke])) & mask
+    pieces, number = ndimage.label(mask)
+    is_marked = np.zeros(number + 1, dtype=bool)
+    is_marked[pieces[stroke]] = True
+    return is_marked[pieces] & mask

@@ -90,10 +90,17 @@ def test_an_earlier_model_is_served_again(browser: Any, served_rounds: Any) -> N
     browser.refresh()
     wait(browser, lambda b: all_of(b, "[data-tab=rounds]")[0].is_displayed())
     all_of(browser, "[data-tab=rounds]")[0].click()
-    row = wait(browser, lambda b: [r for r in all_of(b, "#models-table tbody tr") if before[:8] in r.text])[0]
-    assert "served" not in row.text
+
+    def serve_again(driver: Any) -> bool:
+        """The table may be drawn anew meanwhile: then the row is looked for again."""
+        row = [row for row in all_of(driver, "#models-table tbody tr") if before[:8] in row.text][:1]
+        if not row or "served" in row[0].text:
+            return False
+        row[0].find_element("css selector", "button").click()
+        return True
+
+    wait(browser, serve_again)
     keep(browser, "page_rounds_models")
-    row.find_element("css selector", "button").click()
     wait(browser, lambda b: before in all_of(b, "#models-said")[0].text)
     assert served_rounds.get("/medsynth/api/rounds").json()["model"] == before
     tablet = {"width": 820, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
