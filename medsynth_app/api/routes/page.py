@@ -20,7 +20,8 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
 }
-FILES = {path.name: path for path in (*FOLDER.iterdir(), *(FOLDER / "cards").iterdir()) if path.suffix in KINDS}
+PARTS = (".css", ".js", ".png")
+FILES = {path.name: path for path in (*FOLDER.iterdir(), *(FOLDER / "cards").iterdir()) if path.suffix in PARTS}
 """Looked up once: a request names one of these or nothing."""
 NIIVUE = ("nilearn", "_assets/js/niivue.umd.js")
 
@@ -53,7 +54,7 @@ def page() -> Response:
 def part(name: str) -> Response:
     if name == "niivue.js":
         return _answer(_niivue())
-    if name not in FILES or name == "index.html":
+    if name not in FILES:
         raise NotFoundError(f"name: no part of the page is called {name[:60]!r}")
     return _answer(FILES[name])
 

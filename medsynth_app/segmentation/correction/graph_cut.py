@@ -148,6 +148,8 @@ def _taken_of(asked: _Question, candidates: np.ndarray, configuration: CutConfig
     """As ``_taken``, once the candidates (X, Y, Z) bool are known and what cannot be reached is cut away."""
     distance = _geodesic(asked, candidates | asked.stroke, configuration)
     reached = candidates & (distance <= configuration.reach_mm)
+    if not reached.any():  # a stroke outside of the brain
+        return asked.stroke
     taken = asked.stroke.copy()
     box = _around(reached | asked.stroke)
     taken[box] = _cut(asked.part(box), reached[box], distance[box], configuration)

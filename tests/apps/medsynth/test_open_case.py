@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from medsynth_app.imaging.provenance.marking import SyntheticMark, synthetic_nif
 from medsynth_app.imaging.studies.cases import CaseFiles
 
 MARK = SyntheticMark("tumor_case_synthesis", "1", 3, {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _others_find_the_studies_as_they_were(served: Any) -> Iterator[None]:
+    before = set(served.get("/datastore/").json())
+    yield
+    for name in set(served.get("/datastore/").json()) - before:
+        assert served.request("DELETE", "/datastore/", params={"id": name}).status_code == 200
 
 
 def post(served: Any, files: dict[str, Path], **fields: str) -> Any:

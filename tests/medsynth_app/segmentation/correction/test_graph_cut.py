@@ -98,3 +98,20 @@ def test_a_blank_sequence_is_no_evidence(label: int) -> None:
     image[1] = 0
     found = correct(image, probabilities, labels, stroke(label, MIDDLE))
     assert np.isin(found, (2, label)).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_strokes_anywhere_are_kept_and_nothing_breaks(seed: int) -> None:
+    """Outside of the brain, at the image's edge, in thin images: what is marked is set, the rest may stay."""
+    chance = np.random.default_rng(seed)
+    shape = tuple(int(side) for side in chance.integers(3, 40, 3))
+    image = chance.standard_normal((4, *shape)).astype(np.float32)
+    image[:, : shape[0] // 2] = 0
+    probabilities = chance.dirichlet([1] * 4, shape).transpose(3, 0, 1, 2).astype(np.float32)
+    labels = np.zeros(shape, np.uint8) if seed % 2 else chance.integers(0, 4, shape).astype(np.uint8)
+    values = no_strokes(shape)
+    for _ in range(3):
+        values[tuple(int(chance.integers(0, side)) for side in shape)] = chance.integers(0, 4)
+    after = correct(image, probabilities, labels, Strokes(values))
+    marked = values >= 0
+    np.testing.assert_array_equal(after[marked], values[marked])
