@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, MedSynthError
 from medsynth_app.imaging.volume import Volume
 from medsynth_app.preparation.finding import find_studies
 from medsynth_app.segmentation.current_network import SHIPPED_WEIGHTS, CurrentNetwork
@@ -28,7 +28,10 @@ def with_host(conditions: Mapping[str, Any]) -> tuple[dict[str, Any], Host | Non
     told = conditions.get(HOST)
     if told in (None, ""):
         return dict(conditions), None
-    found = find_studies(Path(str(told)))
+    try:
+        found = find_studies(Path(str(told)))
+    except MedSynthError as error:
+        raise type(error)(f"host: {error.message}", code=error.code) from error
     if len(found.studies) != 1 or found.studies[0].case is None:
         raise InvalidValueError(
             f"host: {Path(str(told)).name!r} must be the folder of one case, four sequences on one grid and the brain "

@@ -193,8 +193,8 @@ def _geodesic(asked: _Question, passable: np.ndarray, configuration: CutConfigur
     if passable.size <= LARGE_BOX:
         return _path_lengths(asked.image, passable, asked.stroke, configuration.edge_cost, 1)
     # Every second voxel along each axis tells a long way as well, in an eighth of the time.
-    halves = [_half(mask) for mask in (passable, asked.stroke)]
-    coarse = _path_lengths(asked.image[:, ::2, ::2, ::2], *halves, configuration.edge_cost, 2)
+    image = asked.image[:, ::2, ::2, ::2]
+    coarse = _path_lengths(image, _half(passable), _half(asked.stroke), configuration.edge_cost, 2)
     x, y, z = passable.shape
     return coarse.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)[:x, :y, :z]
 

@@ -44,7 +44,7 @@ class TumorConditions:
         defaults = _without_seed(TumorCaseRequest())
         rows = [described_option(option) for option in TUMOR_OPTIONS]
         # null says better than an empty text that the generator chooses
-        rows = [{**row, "default": defaults[row["name"]]} for row in rows]
+        rows = [{**row, "default": defaults.get(row["name"])} for row in rows]
         return [{**row, "kind": "dict", "fields": TIMING_FIELDS} if row["name"] == "sequences" else row for row in rows]
 
 

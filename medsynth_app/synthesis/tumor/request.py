@@ -258,6 +258,8 @@ class TumorCaseRequest:
             conditions[name] = member.value if isinstance(member, Enum) else member
         if self.seed_point_mm is not None:
             conditions["seed_point_mm"] = list(self.seed_point_mm)
+        if self.host is None:
+            del conditions["host"]  # cases of before there were hosts are made again byte by byte
         return conditions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from medsynth_app.errors import InvalidValueError
+from medsynth_app.errors import InvalidValueError, NotFoundError
 from medsynth_app.imaging.provenance.same_images import case_digests, same_examination
 from medsynth_app.imaging.studies.cases import CaseFiles, case_in_folder
 from medsynth_app.library.generation import generate
@@ -200,9 +201,13 @@ def test_a_host_that_validates_is_not_trained_on_with_a_tumor(
         check_validation_cases([real, written], {"head"})
 
 
-def test_the_library_takes_a_folder_as_host(host_folder: Path) -> None:
+def test_the_library_takes_a_folder_as_host(host_folder: Path, tmp_path: Path) -> None:
     made = generate("tumor_case_synthesis", seed=4, host=str(host_folder), volume_ml=4.0, side="right")
     assert made.record["conditions"]["host"] == "head"
     assert str(host_folder.parent) not in str(made.record)
-    with pytest.raises(InvalidValueError, match="host: .* must be the folder of one case"):
-        generate("tumor_case_synthesis", host=str(host_folder.parent.parent))
+    for name in ("one", "two"):
+        shutil.copytree(host_folder, tmp_path / "several" / name)
+    with pytest.raises(InvalidValueError, match="host: 'several' must be the folder of one case"):
+        generate("tumor_case_synthesis", host=str(tmp_path / "several"))
+    with pytest.raises(NotFoundError, match="host: .*nowhere"):
+        generate("tumor_case_synthesis", host=str(tmp_path / "nowhere"))
