@@ -22,9 +22,12 @@ MARK = SyntheticMark("tumor_case_synthesis", "1", 3, {})
 
 @pytest.fixture(scope="module", autouse=True)
 def _others_find_the_studies_as_they_were(served: Any) -> Iterator[None]:
-    before = set(served.get("/datastore/").json())
+    def cases() -> set[str]:
+        return set(served.get("/datastore/", params={"output": "all"}).json()["objects"])
+
+    before = cases()
     yield
-    for name in set(served.get("/datastore/").json()) - before:
+    for name in cases() - before:
         assert served.request("DELETE", "/datastore/", params={"id": name}).status_code == 200
 
 
